@@ -1,0 +1,63 @@
+# Everything a user or developer runs. Each target says what it is for after two hashes; `make` alone prints them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := cds_service hooks
+
+.DEFAULT_GOAL := help
+.PHONY: help run test unit lint types imports coverage accept bench lock clean
+
+help: ## Print what each target is for
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+run: $(VENV)/.run ## Install what is needed and serve on 127.0.0.1:8080
+	$(BIN)/cds-service serve
+
+test: $(VENV)/.dev lint types imports coverage ## Install what is needed and run every check and test
+
+unit: $(VENV)/.dev ## Run the unit and service tests: under a minute
+	$(BIN)/pytest -q tests/unit tests/service
+
+lint: $(VENV)/.dev ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## Check types
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev ## Check the import rules
+	$(BIN)/lint-imports
+
+coverage: $(VENV)/.dev ## Run all tests and enforce branch coverage
+	$(BIN)/pytest -q --cov --cov-report=
+	$(BIN)/coverage report --include='hooks/*' --fail-under=100
+	$(BIN)/coverage report --include='cds_service/*' --fail-under=95
+
+accept: $(VENV)/.dev ## Record expected.json of every fixture anew; the diff is the review
+	$(BIN)/python -m tests.accept
+
+bench: $(VENV)/.dev ## Measure a real-sized call against decoding its JSON
+	$(BIN)/python -m tests.bench
+
+lock: $(VENV)/.dev ## Resolve the lock files anew
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra build pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra build --extra dev pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove what the targets above made
+	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; name it with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

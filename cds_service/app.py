@@ -1,0 +1,80 @@
+"""create_app: settings, services and clock to a Flask application; the one place where errors become answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from uuid import uuid4
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from cds_service import endpoints, telemetry
+from cds_service.errors import (
+    BodyTooLarge,
+    CdsError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    UnknownPath,
+)
+from cds_service.services import CdsService, Registry
+from cds_service.settings import Settings
+
+
+def local_time() -> datetime:
+    """Return the time in the machine's own time zone, whose date a clinician there would call today."""
+    return datetime.now().astimezone()
+
+
+def create_app(settings: Settings, services: Iterable[CdsService], clock: Callable[[], datetime] = local_time) -> Flask:
+    """Return the WSGI application.
+
+    Args:
+        services: what the guidelines offer.
+        clock: tells the time; tests pass a frozen one.
+    """
+    app = Flask("cds_service", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider protocol does not declare it
+    app.register_blueprint(endpoints.blueprint(Registry(services, settings.shared_service_id), clock))
+    app.register_error_handler(CdsError, _answer_error)
+    app.register_error_handler(HTTPException, _answer_http_exception)
+    app.register_error_handler(Exception, _answer_defect)
+    return app
+
+
+def _answer_error(error: CdsError) -> Response:
+    """Answer a failure with its status and an OperationOutcome (C1)."""
+    telemetry.log().warning(
+        "refused",
+        status=error.status,
+        cause=type(error).__name__,
+        fields=[issue.expression for issue in error.issues if issue.expression],
+    )
+    response = jsonify(error.operation_outcome())
+    response.status_code = error.status
+    response.headers.update(error.headers)
+    return response
+
+
+def _answer_http_exception(error: HTTPException) -> Response:
+    """Answer what the web framework refuses in the same form as our own errors."""
+    if error.code is None or error.code < 400:
+        return Response(status=error.code or 308, headers=error.get_headers())
+    allow = {name: value for name, value in error.get_headers() if name == "Allow"}
+    causes: dict[int, CdsError] = {
+        404: UnknownPath("Nothing is served at this path"),
+        405: MethodNotAllowed("This path does not take this method; see Allow", headers=allow),
+        413: BodyTooLarge("The body is larger than this service accepts"),
+    }
+    return _answer_error(causes.get(error.code, InvalidRequest("The request is not valid HTTP")))
+
+
+def _answer_defect(error: Exception) -> Response:
+    """Answer a defect of ours: an incident id for the log, and never an empty card list."""
+    incident = str(uuid4())
+    telemetry.log().error(
+        "defect", incident=incident, cause=type(error).__name__, places=telemetry.places(error.__traceback__)
+    )
+    return _answer_error(InternalError(f"This service failed; incident {incident}"))

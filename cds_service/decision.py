@@ -1,0 +1,135 @@
+"""The pure decision core: facts and a decision table in, exactly one decision out.
+
+Imports the standard library only. Facts are closed sets (an enumeration's value or a boolean), so a table can be
+checked over every combination. A condition has two constructs, equals and any-of; there is no third.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+
+FactValue = str | bool
+Facts = Mapping[str, FactValue]
+FactSpace = Mapping[str, tuple[FactValue, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One fact and the values that satisfy it."""
+
+    fact: str
+    accepted: tuple[FactValue, ...]
+
+    def holds(self, facts: Facts) -> bool:
+        """Tell whether the fact has one of the accepted values."""
+        return facts[self.fact] in self.accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of the table that decides (hit policy FIRST: the first row that holds wins).
+
+    A silent rule yields no card; its texts are empty. `topic` is the stable alphanumeric code of `source.topic`.
+    """
+
+    id: str
+    name: str
+    when: tuple[Condition, ...]
+    silent: bool = False
+    indicator: str = ""
+    summary: str = ""
+    detail: str = ""
+    topic: str = ""
+    source: str = ""
+    evidence: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line that joins the cards of the named rules when it holds (RULE ORDER: every note that holds joins)."""
+
+    id: str
+    rules: tuple[str, ...]
+    when: tuple[Condition, ...]
+    text: str
+    evidence: tuple[str, ...] = ()
+    checklist: bool = False
+    suggestion: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The decision table: rules in order of precedence, the last one without conditions, and the notes."""
+
+    rules: tuple[Rule, ...]
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided for one order: the rule, the notes that join, and the names of the facts that were tested."""
+
+    rule: Rule
+    notes: tuple[Note, ...]
+    because: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTrace:
+    """Why one rule did or did not decide: `outcome` is `fired`, `not met` or `an earlier rule decided`."""
+
+    rule: Rule
+    outcome: str
+    unmet: tuple[str, ...] = field(default=())
+
+
+def holds(conditions: tuple[Condition, ...], facts: Facts) -> bool:
+    """Tell whether every condition holds; no conditions hold for everybody."""
+    return all(condition.holds(facts) for condition in conditions)
+
+
+def decide(facts: Facts, table: Table) -> Decision:
+    """Return the first rule that holds and every note that joins it.
+
+    Total for any facts that name a value for each fact the table tests, because the last rule has no conditions.
+    """
+    rule = next(rule for rule in table.rules if holds(rule.when, facts))
+    notes = tuple(note for note in table.notes if rule.id in note.rules and holds(note.when, facts))
+    return Decision(rule=rule, notes=notes, because=tuple(condition.fact for condition in rule.when))
+
+
+def trace(facts: Facts, table: Table) -> tuple[RuleTrace, ...]:
+    """Explain the decision rule by rule: which fired, and for each other why it did not."""
+    fired = decide(facts, table).rule
+    steps: list[RuleTrace] = []
+    reached = False
+    for rule in table.rules:
+        unmet = tuple(condition.fact for condition in rule.when if not condition.holds(facts))
+        if rule is fired:
+            reached = True
+            steps.append(RuleTrace(rule, "fired"))
+        elif unmet:
+            steps.append(RuleTrace(rule, "not met", unmet))
+        else:
+            steps.append(RuleTrace(rule, "an earlier rule decided" if reached else "not met"))
+    return tuple(steps)
+
+
+def used_facts(table: Table) -> tuple[str, ...]:
+    """Return the names of the facts that the rules test, in order of first use."""
+    return tuple(dict.fromkeys(condition.fact for rule in table.rules for condition in rule.when))
+
+
+def combinations(space: FactSpace, names: tuple[str, ...]) -> Iterator[dict[str, FactValue]]:
+    """Yield every combination of values of the named facts, so that a table can be checked over all patients."""
+    for values in product(*(space[name] for name in names)):
+        yield dict(zip(names, values, strict=True))
+
+
+def never_reached(table: Table, space: FactSpace) -> tuple[str, ...]:
+    """Return the ids of the rules that no combination of facts reaches."""
+    reached = {decide(facts, Table(table.rules)).rule.id for facts in combinations(space, used_facts(table))}
+    return tuple(rule.id for rule in table.rules if rule.id not in reached)

@@ -1,0 +1,160 @@
+"""Every failure as a class with its HTTP status and OperationOutcome code; this docstring is the tree.
+
+CdsError
+├── InvalidRequest (400)            what was sent is not a CDS Hooks request; one issue for each fault
+│   ├── MalformedJson               not JSON, not UTF-8, or NaN/Infinity
+│   ├── NestedTooDeeply             more levels of objects and arrays than allowed
+│   ├── InvalidFields               missing or wrong-typed fields, each named by its path
+│   └── WrongHook                   the service answers another hook
+├── UnknownService (404)            no service has this id
+├── UnknownPath (404)               nothing is served here
+├── MethodNotAllowed (405)          the path exists, the method does not
+├── PrefetchMissing (412)           required data was neither prefetched nor fetchable
+├── BodyTooLarge (413)              the body is over the limit
+├── UnsupportedMediaType (415)      the body is not declared as application/json
+└── InternalError (500)             a defect of this service; only an incident id is told
+
+KnowledgeError and SettingsError are raised at start, before anything is served.
+
+`diagnostics` is always our own sentence. It never holds a value from the request or the text of another exception,
+because either can hold patient data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One issue of an OperationOutcome: our own sentence, and the path of the field it is about, if any."""
+
+    diagnostics: str
+    expression: str = ""
+
+
+class CdsError(Exception):
+    """A failure that is answered with an OperationOutcome.
+
+    Attributes:
+        status: the HTTP status.
+        issue_code: a code of http://hl7.org/fhir/ValueSet/issue-type.
+        issues: what went wrong, at least one.
+        headers: response headers that belong to the status, such as Allow.
+    """
+
+    status: ClassVar[int] = 500
+    issue_code: ClassVar[str] = "exception"
+
+    def __init__(self, *issues: Issue | str, headers: dict[str, str] | None = None) -> None:
+        self.issues = tuple(issue if isinstance(issue, Issue) else Issue(issue) for issue in issues)
+        self.headers = headers or {}
+        super().__init__("; ".join(issue.diagnostics for issue in self.issues))
+
+    def operation_outcome(self) -> dict[str, Any]:
+        """Return the FHIR OperationOutcome that tells a client what went wrong."""
+        return {
+            "resourceType": "OperationOutcome",
+            "issue": [
+                {
+                    "severity": "error",
+                    "code": self.issue_code,
+                    "diagnostics": issue.diagnostics,
+                    **({"expression": [issue.expression]} if issue.expression else {}),
+                }
+                for issue in self.issues
+            ],
+        }
+
+
+class InvalidRequest(CdsError):
+    """What was sent is not a CDS Hooks request."""
+
+    status = 400
+    issue_code = "invalid"
+
+
+class MalformedJson(InvalidRequest):
+    """The body is not JSON in UTF-8, or holds NaN or Infinity."""
+
+    issue_code = "structure"
+
+
+class NestedTooDeeply(InvalidRequest):
+    """The body has more levels of objects and arrays than allowed."""
+
+    issue_code = "too-costly"
+
+
+class InvalidFields(InvalidRequest):
+    """Fields are missing or of the wrong type; each issue names one by its path."""
+
+
+class WrongHook(InvalidRequest):
+    """The request names another hook than the one this service answers."""
+
+
+class UnknownService(CdsError):
+    """No service has the id in the URL."""
+
+    status = 404
+    issue_code = "not-found"
+
+
+class UnknownPath(CdsError):
+    """Nothing is served at this path."""
+
+    status = 404
+    issue_code = "not-found"
+
+
+class MethodNotAllowed(CdsError):
+    """The path exists, but not for this method."""
+
+    status = 405
+    issue_code = "not-supported"
+
+
+class PrefetchMissing(CdsError):
+    """Required data was neither prefetched nor fetchable (conformance P2).
+
+    Attributes:
+        key: the prefetch key, as in discovery.
+    """
+
+    status = 412
+    issue_code = "required"
+
+    def __init__(self, key: str, reason: str) -> None:
+        self.key = key
+        super().__init__(Issue(f"prefetch.{key} is required for this order and {reason}", f"prefetch.{key}"))
+
+
+class BodyTooLarge(CdsError):
+    """The body is over the limit."""
+
+    status = 413
+    issue_code = "too-long"
+
+
+class UnsupportedMediaType(CdsError):
+    """The body is not declared as application/json, or is compressed."""
+
+    status = 415
+    issue_code = "not-supported"
+
+
+class InternalError(CdsError):
+    """A defect of this service. Only the incident id is told; the log has the place."""
+
+    status = 500
+    issue_code = "exception"
+
+
+class KnowledgeError(Exception):
+    """A knowledge file is wrong; the message names file, entry and key. Raised at start only."""
+
+
+class SettingsError(Exception):
+    """Settings are wrong; the message names every fault at once. Raised at start only."""

@@ -1,0 +1,1 @@
+"""The only room that knows FHIR data: charts, dates, value sets, prefetch."""

@@ -1,0 +1,136 @@
+"""From the prefetch of a request to a chart: which keys came, what they held, which are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from cds_service.fhir.chart import Availability, Chart, Resource
+
+
+def gather(
+    patient_id: str,
+    prefetch: Mapping[str, Any],
+    queries: Mapping[str, str],
+    drafts: Mapping[str, Any],
+) -> Chart:
+    """Build the chart from what was prefetched.
+
+    What arrives is indexed by resource type, not by key, because a client may use names of its own (conformance V1).
+
+    Args:
+        patient_id: the patient in context.
+        prefetch: the request's; a value may be a Bundle, a single resource, null or an OperationOutcome (P1, P3).
+        queries: our prefetch templates: key to query.
+        drafts: the draft Bundle, whose resources may be referenced.
+    """
+    resources: list[tuple[Resource, str]] = []
+    unreadable: list[str] = []
+    by_key: dict[str, Availability] = {}
+    by_type: dict[str, Availability] = {}
+    for key, value in prefetch.items():
+        found, broken = _resources_in(value)
+        resources.extend(found)
+        unreadable.extend(f"prefetch.{key if key in queries else 'other'} entry {number}" for number in broken)
+        by_key[key] = state = _availability(value, found)
+        for kind in {resource["resourceType"] for resource, _ in found} | _searched_type(value):
+            if by_type.get(kind) is not Availability.PARTIAL:  # a cut-off list stays cut off, whatever else came
+                by_type[kind] = state
+    availability = {
+        key: by_key[key] if key in by_key else by_type.get(_query_type(query), Availability.ABSENT)
+        for key, query in queries.items()
+    }
+    return Chart(patient_id, resources, availability, _resources_in(drafts)[0], unreadable)
+
+
+def entries_of(bundle: Mapping[str, Any]) -> Iterator[tuple[int, Any, str]]:
+    """Yield the position (from 1), the resource as sent and the fullUrl of each entry of a Bundle."""
+    entries = bundle.get("entry")
+    for number, entry in enumerate(entries if isinstance(entries, list) else (), start=1):
+        full_url = entry.get("fullUrl") if isinstance(entry, dict) else None
+        resource = entry.get("resource") if isinstance(entry, dict) else entry
+        yield number, resource, full_url if isinstance(full_url, str) else ""
+
+
+def is_resource(value: object) -> bool:
+    """Tell whether a value has the least that makes it a FHIR resource in JSON."""
+    return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
+
+
+def _resources_in(value: object) -> tuple[list[tuple[Resource, str]], Sequence[int]]:
+    """Return the resources of a prefetch value with their fullUrls, and the positions of entries that are none."""
+    if not isinstance(value, dict):
+        return [], []
+    if value.get("resourceType") not in ("Bundle", None):
+        return ([(value, "")] if is_resource(value) and not _is_outcome(value) else []), []
+    found: list[tuple[Resource, str]] = []
+    broken: list[int] = []
+    for number, resource, full_url in entries_of(value):
+        if not is_resource(resource):
+            broken.append(number)
+        elif not _is_outcome(resource):
+            found.append((resource, full_url))
+    return found, broken
+
+
+def _availability(value: object, found: Sequence[tuple[Resource, str]]) -> Availability:
+    if value is None:
+        return Availability.EMPTY
+    if not isinstance(value, dict) or not is_resource(value) or _is_outcome(value):
+        return Availability.FAILED
+    if value["resourceType"] != "Bundle":
+        return Availability.PREFETCHED
+    if found:
+        return Availability.PARTIAL if _has_next_page(value) else Availability.PREFETCHED
+    entries = value.get("entry")
+    if entries is not None and not isinstance(entries, list):
+        return Availability.FAILED
+    return Availability.EMPTY if all(_says_nothing_found(entry) for entry in entries or ()) else Availability.FAILED
+
+
+def _is_outcome(resource: Mapping[str, Any]) -> bool:
+    return resource.get("resourceType") == "OperationOutcome"
+
+
+def _says_nothing_found(entry: object) -> bool:
+    """Tell a search that found nothing (an outcome entry, conformance V2) from one that failed."""
+    if not isinstance(entry, dict) or not isinstance(resource := entry.get("resource"), dict):
+        return False
+    search = entry.get("search")
+    mode = search.get("mode") if isinstance(search, dict) else None
+    issues = resource.get("issue")
+    severities = {
+        issue.get("severity")
+        for issue in (issues if isinstance(issues, list) else ())
+        if isinstance(issue, dict) and isinstance(issue.get("severity"), str)
+    }
+    return _is_outcome(resource) and mode == "outcome" and not severities & {"error", "fatal"}
+
+
+def _links(bundle: Mapping[str, Any], relation: str) -> Iterator[str]:
+    links = bundle.get("link")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("relation") == relation and isinstance(link.get("url"), str):
+            yield link["url"]
+
+
+def _has_next_page(bundle: Mapping[str, Any]) -> bool:
+    return any(True for _ in _links(bundle, "next"))
+
+
+def _searched_type(value: object) -> set[str]:
+    """Return the resource type a searchset's own link names, so that an empty one under any key is understood."""
+    if not isinstance(value, dict):
+        return set()
+    kinds = set()
+    for url in _links(value, "self"):
+        try:
+            kinds.add(urlsplit(url).path.rstrip("/").removesuffix("/_search").rsplit("/", 1)[-1])
+        except ValueError:  # such as an unclosed bracket where the host should be
+            continue
+    return kinds
+
+
+def _query_type(query: str) -> str:
+    return query.split("?", maxsplit=1)[0].split("/", maxsplit=1)[0]

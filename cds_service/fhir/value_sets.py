@@ -1,0 +1,204 @@
+"""FHIR ValueSet resources to membership: which value sets does this concept belong to?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from cds_service.errors import KnowledgeError
+
+ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
+SNOMED_CT = "http://snomed.info/sct"
+LOINC = "http://loinc.org"
+CPT = "http://www.ama-assn.org/go/cpt"
+
+# One code system, several names in the wild: OIDs, ICD-10 for ICD-10-CM, CPT's older addresses.
+_SYSTEMS = {
+    **{system: system for system in (ICD_10_CM, SNOMED_CT, LOINC, CPT)},
+    "http://hl7.org/fhir/sid/icd-10": ICD_10_CM,
+    "urn:oid:2.16.840.1.113883.6.90": ICD_10_CM,
+    "urn:oid:2.16.840.1.113883.6.3": ICD_10_CM,
+    "urn:oid:2.16.840.1.113883.6.96": SNOMED_CT,
+    "urn:oid:2.16.840.1.113883.6.1": LOINC,
+    "urn:oid:2.16.840.1.113883.6.12": CPT,
+}
+_SEMANTIC_TAG = re.compile(r"\s*\((?:finding|disorder|procedure|regime/therapy|body structure)\)$")
+# Bounds of the memory that look-ups may take, whatever callers send.
+_REMEMBERED = 50_000
+_LONGEST_CODE = 40
+_LONGEST_ICD_CODE = 8
+_NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """What a CodeableConcept in a chart says.
+
+    Attributes:
+        value_sets: ids of the value sets it belongs to, by a code or, for want of any known code, by its exact words.
+        coded: it has a code of a system we know, whether or not the code is in a value set.
+        words: its text or the first display, as the chart has it; empty if it has neither.
+        texts: every text and display, for last-resort text matches.
+    """
+
+    value_sets: frozenset[str] = _NOTHING
+    coded: bool = False
+    words: str = ""
+    texts: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether it says nothing at all."""
+        return not (self.coded or self.texts)
+
+
+class ValueSets:
+    """All value sets of a guideline, indexed once so that a look-up is one dictionary access."""
+
+    def __init__(self, resources: Iterable[Mapping[str, Any]]) -> None:
+        self._codes: dict[tuple[str, str], set[str]] = {}
+        self._categories: dict[tuple[str, str], set[str]] = {}
+        self._words: dict[str, set[str]] = {}
+        self._seen: dict[tuple[object, object], frozenset[str] | None] = {}
+        self.displays: dict[str, dict[tuple[str, str], str]] = {}
+        for resource in resources:
+            self._index(resource)
+
+    def _index(self, resource: Mapping[str, Any]) -> None:
+        name = resource["id"]
+        displays = self.displays.setdefault(name, {})
+        for include in resource["compose"]["include"]:
+            system = _SYSTEMS.get(include["system"], include["system"])
+            for concept in include.get("concept", ()):
+                self._codes.setdefault((system, _plain(concept["code"])), set()).add(name)
+                displays[system, concept["code"]] = concept.get("display", concept["code"])
+                for words in (concept.get("display"), *(d["value"] for d in concept.get("designation", ()))):
+                    if words:
+                        self._words.setdefault(_folded(words), set()).add(name)
+            for category in include.get("filter", ()):
+                self._categories.setdefault((system, _plain(category["value"])), set()).add(name)
+                display = category.get("extension", ({},))[0].get("valueString", category["value"])
+                displays[system, category["value"] + "-"] = display
+                self._words.setdefault(_folded(display), set()).add(name)
+
+    def of_code(self, system: object, code: object) -> frozenset[str] | None:
+        """Return the ids of the value sets a code is in; None when we do not know the system."""
+        try:
+            return self._seen[system, code]
+        except KeyError:
+            found = self._look_up(system, code)
+            if found is not None and len(self._seen) < _REMEMBERED and len(str(code)) <= _LONGEST_CODE:
+                self._seen[system, code] = found
+            return found
+        except TypeError:  # a list or an object where a string belongs
+            return None
+
+    def _look_up(self, system: object, code: object) -> frozenset[str] | None:
+        if not isinstance(system, str) or not isinstance(code, str) or not code.strip():
+            return None
+        canonical = _SYSTEMS.get(system.strip().rstrip("/"), system)
+        plain = _plain(code[:_LONGEST_CODE])
+        found = set(self._codes.get((canonical, plain), ()))
+        # A category stands for itself and all that begins with it, as ICD-10-CM is built.
+        for length in range(3, min(len(plain), _LONGEST_ICD_CODE) + 1):
+            found |= self._categories.get((canonical, plain[:length]), set())
+        return frozenset(found) if found or canonical in _SYSTEMS else None
+
+    def of_concept(self, concept: object) -> Concept:
+        """Read a CodeableConcept, or what was sent in its place; never raises.
+
+        Codes decide. Only when no coding is of a system we know do the exact words of a text or display count.
+        """
+        if not isinstance(concept, dict):
+            return Concept()
+        found: frozenset[str] = _NOTHING
+        coded = False
+        texts: list[str] = []
+        text = concept.get("text")
+        if isinstance(text, str) and text.strip():
+            texts.append(text)
+        codings = concept.get("coding")
+        for coding in codings if isinstance(codings, list) else ():
+            if not isinstance(coding, dict):
+                continue
+            value_sets = self.of_code(coding.get("system"), coding.get("code"))
+            if value_sets is not None:
+                coded = True
+                found = found | value_sets
+            display = coding.get("display")
+            if isinstance(display, str) and display.strip():
+                texts.append(display)
+        if not coded:
+            for words in texts:
+                found = found | frozenset(self._words.get(_folded(words), ()))
+        return Concept(found, coded, texts[0].strip() if texts else "", tuple(texts))
+
+
+def load(folder: Path, site_folder: Path | None = None) -> ValueSets:
+    """Load a guideline's value sets, and the codes a site adds to them.
+
+    A site's file is a ValueSet whose `id` is one of ours; its codes are added, ours stay.
+
+    Raises:
+        KnowledgeError: a file is no usable ValueSet, or a site's id is not one of ours.
+    """
+    resources = [_read(path) for path in sorted(folder.glob("*.json"))]
+    known = {resource["id"] for resource in resources}
+    if site_folder is not None:
+        if not site_folder.is_dir():
+            raise KnowledgeError(f"{site_folder}: the folder of site value sets does not exist")
+        for path in sorted(site_folder.glob("*.json")):
+            resource = _read(path)
+            if resource["id"] not in known:
+                raise KnowledgeError(f"{path.name}: id: {resource['id']!r} extends no value set of ours")
+            resources.append(resource)
+    return ValueSets(resources)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read one file, refusing whatever the index could not use."""
+    try:
+        resource = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError:
+        raise KnowledgeError(f"{path.name}: is not JSON") from None
+    if not isinstance(resource, dict) or resource.get("resourceType") != "ValueSet":
+        raise KnowledgeError(f"{path.name}: resourceType: must be ValueSet")
+    if not isinstance(resource.get("id"), str):
+        raise KnowledgeError(f"{path.name}: id: is missing")
+    try:
+        includes = resource["compose"]["include"]
+        for include in includes:
+            _check_include(include)
+    except (KeyError, TypeError, AttributeError):
+        raise KnowledgeError(f"{path.name}: compose.include: must list a system with concepts or filters") from None
+    except ValueError as fault:
+        raise KnowledgeError(f"{path.name}: compose.include.{fault}") from None
+    return resource
+
+
+def _check_include(include: Mapping[str, Any]) -> None:
+    if not isinstance(include["system"], str):
+        raise ValueError("system: must be text")
+    if not include.get("concept") and not include.get("filter"):
+        raise ValueError("concept: must list at least one code")
+    for concept in include.get("concept", ()):
+        if not isinstance(concept["code"], str) or not concept["code"].strip():
+            raise ValueError("concept.code: must be text")
+    for category in include.get("filter", ()):
+        if category["op"] != "is-a" or not isinstance(category["value"], str):
+            raise ValueError("filter.op: only is-a is supported")
+
+
+def _plain(code: str) -> str:
+    """Return a code as it is compared: ICD-10 codes are met with and without the dot, in either case."""
+    return code.strip().replace(".", "").upper()
+
+
+def _folded(words: str) -> str:
+    """Return words as they are compared: without case, surplus spaces and SNOMED CT's semantic tag."""
+    return _SEMANTIC_TAG.sub("", " ".join(words.lower().split()))

@@ -1,0 +1,37 @@
+"""Composition root: environment and guidelines to the WSGI application. The only importer of `hooks`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from flask import Flask
+
+from cds_service import telemetry
+from cds_service.app import create_app, local_time
+from cds_service.services import Registry
+from cds_service.settings import Settings
+from hooks import load_services
+
+
+def create(settings: Settings | None = None, clock: Callable[[], datetime] = local_time) -> Flask:
+    """Return the application, configured from the environment unless settings are given.
+
+    Raises:
+        SettingsError: a setting is wrong; every fault is named.
+        KnowledgeError: a knowledge file is wrong.
+    """
+    settings = settings or Settings.from_environ(os.environ)
+    telemetry.configure(settings.log_level)
+    return create_app(settings, load_services(_site_folder(settings)), clock)
+
+
+def load_registry(settings: Settings) -> Registry:
+    """Return the services alone, for use without a web server."""
+    return Registry(load_services(_site_folder(settings)), settings.shared_service_id)
+
+
+def _site_folder(settings: Settings) -> Path | None:
+    return Path(settings.site_value_sets) if settings.site_value_sets else None

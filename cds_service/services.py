@@ -1,0 +1,129 @@
+"""The door between the server and the guidelines: what a CDS service is, and the registry of those we offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from cds_service.errors import PrefetchMissing, UnknownService
+from cds_service.fhir.chart import Chart
+from cds_service.protocol import Card, HookRequest, ServiceDescription
+
+__all__ = [
+    "CdsService",
+    "Guidance",
+    "PrefetchMissing",
+    "PrefetchTemplate",
+    "Registry",
+    "Review",
+]
+
+SPECIFICATION_VERSION = "2.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class PrefetchTemplate:
+    """A query we publish (D4). `required` keys are answered with 412 when an order cannot be decided without them."""
+
+    key: str
+    query: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """What a guideline answers to one call.
+
+    Attributes:
+        cards: one for each rule that fired.
+        explain: builds the trace on demand: orders seen, findings with their sources, every rule with why and why not.
+        log: facts for the log that hold no patient data, such as counts and rule ids.
+    """
+
+    cards: tuple[Card, ...]
+    explain: Callable[[], dict[str, Any]]
+    log: Mapping[str, int | str | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Who answers for a guideline's content, and when somebody looks at it again."""
+
+    version: str
+    owner: str
+    reviewed: date
+    next_review: date
+    statements: Mapping[str, date]
+    """Next review of each citable statement, by its id."""
+
+    def overdue(self, today: date) -> tuple[str, ...]:
+        """Return what is past its review date: `guideline` for the whole, or ids of statements."""
+        late = [name for name, due in self.statements.items() if due < today]
+        return (("guideline",) if self.next_review < today else ()) + tuple(late)
+
+
+@dataclass(frozen=True, slots=True)
+class CdsService:
+    """One entry of discovery and what answers its calls."""
+
+    id: str
+    hook: str
+    hook_version: str
+    title: str
+    description: str
+    usage_requirements: str
+    templates: tuple[PrefetchTemplate, ...]
+    review: Review
+    handler: Callable[[HookRequest, Chart, date], Guidance]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the service as discovery lists it (D2)."""
+        return ServiceDescription(
+            id=self.id,
+            hook=self.hook,
+            title=self.title,
+            description=self.description,
+            usage_requirements=self.usage_requirements,
+            prefetch={template.key: template.query for template in self.templates},
+            version=SPECIFICATION_VERSION,
+            hook_version=self.hook_version,
+        ).model_dump(by_alias=True, exclude_none=True)
+
+
+class Registry:
+    """The services a server offers, by id and hook."""
+
+    def __init__(self, services: Iterable[CdsService], shared_id: str = "") -> None:
+        """Register services.
+
+        Args:
+            services: what the guidelines offer.
+            shared_id: give all of them this id; the request's hook then tells them apart (D3).
+        """
+        self.services = tuple(replace(service, id=shared_id) if shared_id else service for service in services)
+        self._by_id: dict[str, tuple[CdsService, ...]] = {}
+        for service in self.services:
+            self._by_id[service.id] = (*self._by_id.get(service.id, ()), service)
+
+    def find(self, service_id: str, hook: str) -> CdsService:
+        """Return the service for an id, and for the hook where several share the id.
+
+        When the id is known and no service of it answers the hook, the first is returned, which then refuses the hook.
+
+        Raises:
+            UnknownService: no service has the id.
+        """
+        candidates = self._by_id.get(service_id)
+        if not candidates:
+            raise UnknownService("No CDS service has this id; GET /cds-services lists those there are")
+        return next((service for service in candidates if service.hook == hook), candidates[0])
+
+    def for_hook(self, hook: str) -> CdsService | None:
+        """Return the first service that answers a hook."""
+        return next((service for service in self.services if service.hook == hook), None)
+
+    def discovery(self) -> dict[str, Any]:
+        """Return the body of discovery (D1)."""
+        return {"services": [service.describe() for service in self.services]}

@@ -1,0 +1,77 @@
+"""Every setting once: its name, type, default, environment variable and help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from cds_service.errors import SettingsError
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def _setting(default: Any, text: str, *, low: int | None = None, high: int | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The configuration of one process. Each field is read from `CDS_` and its name in capitals."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on.")
+    port: int = _setting(8080, "TCP port to listen on.", low=1, high=65535)
+    workers: int = _setting(2, "Worker processes of the web server.", low=1, high=64)
+    threads: int = _setting(4, "Threads in each worker process.", low=1, high=64)
+    max_body_bytes: int = _setting(10 * 1024 * 1024, "Largest request body, in bytes; larger ones get 413.", low=1024)
+    shared_service_id: str = _setting(
+        "", "One id for both hooks, for example dry-needling. Empty: each hook has its own id."
+    )
+    site_value_sets: str = _setting(
+        "", "Folder with ValueSet JSON files whose codes extend ours, for example local procedure codes."
+    )
+    log_level: str = _setting("info", f"Least severe level that is logged: {', '.join(LOG_LEVELS)}.")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings from environment variables.
+
+        Raises:
+            SettingsError: a value has the wrong type or range, or a CDS_ variable is unknown; every fault is named.
+        """
+        values: dict[str, Any] = {}
+        faults: list[str] = []
+        known = {environment_variable(item.name): item for item in fields(cls)}
+        for variable in sorted(name for name in environ if name.startswith("CDS_")):
+            item = known.get(variable)
+            if item is None:
+                faults.append(f"{variable} is no setting; `cds-service settings` lists them")
+                continue
+            try:
+                values[item.name] = _parsed(environ[variable], item.default, item.metadata)
+            except ValueError as fault:
+                faults.append(f"{variable} {fault}")
+        if values.get("log_level", "info") not in LOG_LEVELS:
+            faults.append(f"CDS_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
+        if faults:
+            raise SettingsError("\n".join(faults))
+        return cls(**values)
+
+
+def environment_variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"CDS_{name.upper()}"
+
+
+def _parsed(text: str, default: Any, limits: Mapping[str, Any]) -> Any:
+    if not isinstance(default, int):
+        return text.strip()
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError("must be a whole number") from None
+    if limits["low"] is not None and number < limits["low"]:
+        raise ValueError(f"must be at least {limits['low']}")
+    if limits["high"] is not None and number > limits["high"]:
+        raise ValueError(f"must be at most {limits['high']}")
+    return number

@@ -1,0 +1,181 @@
+"""Decisions to cards: one card for each rule that fired, with why, the advice, the evidence and what can be done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid5
+
+from cds_service.decision import Note
+from cds_service.protocol import Card, Coding, HookRequest, Link, Source
+from hooks.dry_needling import suggestions
+from hooks.dry_needling.decision import Decided
+from hooks.dry_needling.grounds import STATED_REASON, Ground
+from hooks.dry_needling.guideline import Guideline
+
+EXTENSION = "org.dry-needling-cds.explanation"
+TOPIC_SYSTEM = "urn:dry-needling-cds:topic"
+_CARDS = UUID("6f1d6a52-6f39-5b0b-9d0e-3c1f6d7c8a11")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#])")
+_ABSENT_WORDS = {"lumbar_radiculopathy": "no lumbar radiculopathy on file"}
+
+
+def compose(request: HookRequest, decided: Sequence[Decided], loaded: Guideline, today: date) -> tuple[Card, ...]:
+    """Return the cards of a call: orders with the same outcome share one, a silent outcome has none."""
+    grouped: dict[str, list[Decided]] = {}
+    for item in decided:
+        if not item.decision.rule.silent:
+            grouped.setdefault(item.decision.rule.id, []).append(item)
+    order = [rule.id for rule in loaded.knowledge.table.rules]
+    return tuple(_card(request, grouped[rule], loaded, today) for rule in sorted(grouped, key=order.index))
+
+
+def _card(request: HookRequest, group: Sequence[Decided], loaded: Guideline, today: date) -> Card:
+    rule = group[0].decision.rule
+    notes = _notes(group, loaded)
+    cited = _cited(group, notes)
+    references = sorted(item.order.findings.entry.reference for item in group)
+    uuid = uuid5(_CARDS, "\n".join((request.hook_instance, request.hook, rule.id, *references)))
+    offered = suggestions.compose(
+        suggestions.Card(uuid, request.context.patient_id.removeprefix("Patient/"), group, today), loaded
+    )
+    source = loaded.knowledge.evidence[rule.source]
+    topic = Coding(system=TOPIC_SYSTEM, code=rule.topic, display=rule.name.replace("-", " "))
+    return Card(
+        uuid=str(uuid),
+        summary=rule.summary.format(order=_order_words(group, loaded)),
+        indicator=rule.indicator,
+        detail=_detail(group, notes, cited, loaded),
+        source=Source(label=source.label, url=source.url or None, topic=topic),
+        suggestions=offered or None,
+        selection_behavior="any" if offered else None,
+        override_reasons=list(loaded.actions.override_reasons),
+        links=_links(cited, loaded) or None,
+        extension={EXTENSION: _extension(group, notes, cited, loaded, today)},
+    )
+
+
+def _order_words(group: Sequence[Decided], loaded: Guideline) -> str:
+    """Name the orders of a card in plain words, such as "Dry needling (2 orders)"."""
+    names = dict.fromkeys(loaded.words.summary_names[item.order.findings.modality] for item in group)
+    first, *others = names
+    words = " and ".join((first, *(name.lower() for name in others)))
+    return words if len(group) == 1 else f"{words} ({len(group)} orders)"
+
+
+def _notes(group: Sequence[Decided], loaded: Guideline) -> list[tuple[Note, str]]:
+    """Return the notes that join any order of the card, in the table's order, with their words filled in."""
+    found: dict[str, tuple[Note, str]] = {}
+    for item in group:
+        values = {name: escaped(words) for name, words in item.assessment.values.items()}
+        for note in item.decision.notes:
+            found.setdefault(note.id, (note, note.text.format(**values)))
+    order = [note.id for note in loaded.knowledge.table.notes]
+    ordered = [found[name] for name in sorted(found, key=order.index)]
+    return list({words: (note, words) for note, words in ordered}.values())
+
+
+def _cited(group: Sequence[Decided], notes: Iterable[tuple[Note, str]]) -> list[str]:
+    rule = group[0].decision.rule
+    return list(dict.fromkeys((*rule.evidence, *(name for note, _ in notes for name in note.evidence))))
+
+
+def _detail(
+    group: Sequence[Decided], notes: Sequence[tuple[Note, str]], cited: Iterable[str], loaded: Guideline
+) -> str:
+    """Write the card's text in GitHub-flavoured Markdown: why, advice, lines that join, evidence, closing line."""
+    rule = group[0].decision.rule
+    checklist = [words for note, words in notes if note.checklist]
+    lines = [words for note, words in notes if not note.checklist]
+    evidence = [_evidence_line(name, loaded) for name in cited]
+    parts = [
+        f"**Why:** {_why(group)}.",
+        rule.detail,
+        *(["**Checklist**", _bullets(checklist)] if checklist else []),
+        *(["**Also**", _bullets(lines)] if lines else []),
+        "**Evidence**",
+        _bullets(evidence),
+        loaded.knowledge.identity.closing,
+    ]
+    return "\n\n".join(parts)
+
+
+def _why(group: Sequence[Decided]) -> str:
+    """Say in words what in the order and chart decided."""
+    told: list[str] = []
+    for item in group:
+        grounds = _deciding_grounds(item)
+        told += [f"{escaped(ground.role)}: {escaped(ground.words)}" for ground in grounds]
+        facts = item.assessment.facts.mapping()
+        told += [words for fact, words in _ABSENT_WORDS.items() if fact in item.decision.because and not facts[fact]]
+        if not grounds:
+            told.append(f"order: {escaped(item.order.findings.entry.display)}")
+    return "; ".join(dict.fromkeys(told))
+
+
+def _deciding_grounds(item: Decided) -> list[Ground]:
+    tested = {*item.decision.because, STATED_REASON}
+    return [ground for ground in item.assessment.grounds if ground.fact in tested]
+
+
+def _evidence_line(name: str, loaded: Guideline) -> str:
+    """Cite one statement with the population it is about, its strength and its certainty."""
+    item = loaded.knowledge.evidence[name]
+    label = f"[{item.label}]({item.url})" if item.url else item.label
+    strength = "" if item.strength in ("none stated", item.certainty) else f"{item.strength}; "
+    return f"**{name}** {label}: {item.statement} Population: {item.population}. Certainty: {strength}{item.certainty}."
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _links(cited: Iterable[str], loaded: Guideline) -> list[Link]:
+    found: dict[str, Link] = {}
+    for name in cited:
+        item = loaded.knowledge.evidence[name]
+        if item.url:
+            found.setdefault(item.url, Link(label=item.label, url=item.url))
+    return list(found.values())
+
+
+def _extension(
+    group: Sequence[Decided], notes: Sequence[tuple[Note, str]], cited: list[str], loaded: Guideline, today: date
+) -> dict[str, Any]:
+    """Return for machines what the detail says in words: rule, date, evidence and the deciding chart entries."""
+    rule = group[0].decision.rule
+    joined = {condition.fact for note, _ in notes for condition in note.when}
+    tested = {*group[0].decision.because, *joined, STATED_REASON}
+    entries: dict[tuple[str, str], dict[str, str]] = {}
+    for item in group:
+        for ground in item.assessment.grounds:
+            if ground.fact in tested:
+                for entry in ground.entries:
+                    told = {"reference": entry.reference, "display": entry.display, "role": ground.role}
+                    entries.setdefault((entry.reference, ground.role), told)
+    knowledge = loaded.knowledge
+    return {
+        "rule": rule.id,
+        "ruleName": rule.name,
+        "evaluationDate": today.isoformat(),
+        "orders": [item.order.findings.entry.reference for item in group],
+        "evidence": [
+            {
+                "id": name,
+                "reviewed": knowledge.evidence[name].reviewed.isoformat(),
+                "nextReview": knowledge.evidence[name].next_review.isoformat(),
+            }
+            for name in cited
+        ],
+        "notes": [note.id for note, _ in notes],
+        "knowledgeVersion": knowledge.version,
+        **({"decidedBy": list(entries.values())} if entries else {}),
+    }
+
+
+def escaped(text: str) -> str:
+    """Return chart text so that it reads as plain words in Markdown: no markup, no HTML, no link, one line."""
+    flat = _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return flat.replace("://", ":\\//").replace("www.", "www\\.")

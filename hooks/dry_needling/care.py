@@ -1,0 +1,173 @@
+"""Procedures, service requests and care plans to what was done and what is active: needling, ablation, exercise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+
+from cds_service.fhir import dates
+from cds_service.fhir.chart import Chart, Resource, UnreadableEntry, check, reference_to
+from cds_service.fhir.dates import FhirDate
+from hooks.dry_needling.diagnoses import entry_of
+from hooks.dry_needling.findings import Entry, Modality, Session
+from hooks.dry_needling.guideline import Guideline
+
+_THERAPY = "active-therapy"
+_ABLATION = "lumbar-radiofrequency-ablation"
+_READ_PROCEDURE = ("status", "code", "performedDateTime", "performedPeriod")
+_READ_REQUEST = ("status", "intent", "code", "doNotPerform")
+_READ_PLAN = ("status", "intent", "category", "activity")
+_ENDED_ACTIVITY = ("cancelled", "stopped", "completed", "entered-in-error", "not-started")
+
+
+@dataclass(slots=True)
+class CareRead:
+    """What became of procedures, requests and plans."""
+
+    sessions: list[Session] = field(default_factory=list)
+    ablations: list[Entry] = field(default_factory=list)
+    care_tried: list[Entry] = field(default_factory=list)
+    active_therapy: list[Entry] = field(default_factory=list)
+    unreadable: list[Entry] = field(default_factory=list)
+
+
+def read(chart: Chart, guideline: Guideline, drafts: Iterable[Resource], today: date) -> CareRead:
+    """Read care that was given, and care that is active or ordered in the same session.
+
+    Args:
+        drafts: the draft orders that count as orders, selected or not.
+    """
+    found = CareRead()
+    therapies = [*_read_procedures(chart, guideline, today, found), *_read_requests(chart, guideline, found)]
+    for draft in drafts:
+        if _is(_THERAPY, draft, guideline):
+            found.active_therapy.append(_entry(draft, guideline))
+    found.active_therapy += _planned(chart, guideline, found.unreadable)
+    _read_latest_therapy(therapies, guideline, found)
+    return found
+
+
+_Dated = tuple[FhirDate | None, Resource]
+
+
+def _is(value_set: str, resource: Resource, guideline: Guideline) -> bool:
+    return value_set in guideline.value_sets.of_concept(resource.get("code")).value_sets
+
+
+def _read_procedures(chart: Chart, guideline: Guideline, today: date, found: CareRead) -> Iterator[_Dated]:
+    """Read needling sessions and ablations; yield the therapies."""
+    for resource in chart.entries("Procedure"):
+        status = resource.get("status")
+        if status not in ("completed", "in-progress"):
+            continue
+        if _is(_THERAPY, resource, guideline):
+            yield _performed(resource)[0], resource
+        elif status == "completed" and _is(_ABLATION, resource, guideline):
+            _read_entry(resource, _READ_PROCEDURE, guideline, found.ablations, found.unreadable)
+        elif status == "completed" and (modality := guideline.modality(resource.get("code"))) is not Modality.NONE:
+            _read_session(resource, modality, guideline, today, found)
+
+
+def _read_requests(chart: Chart, guideline: Guideline, found: CareRead) -> Iterator[_Dated]:
+    """Read therapies that are active on request; yield all that were ordered, as care that was tried."""
+    for request in chart.entries("ServiceRequest"):
+        status = request.get("status")
+        if status not in ("active", "completed") or request.get("doNotPerform") is True:
+            continue
+        if not _is(_THERAPY, request, guideline):
+            continue
+        if status == "active" and not found.active_therapy:
+            _read_entry(request, _READ_REQUEST, guideline, found.active_therapy, found.unreadable)
+        yield dates.parse(request.get("authoredOn")), request
+
+
+def _read_session(resource: Resource, modality: Modality, guideline: Guideline, today: date, found: CareRead) -> None:
+    """Read one completed session. A partial date is read so that it never lengthens the span between sessions."""
+    entry = _entry(resource, guideline)
+    first, last = _performed(resource)
+    try:
+        check(resource, _READ_PROCEDURE)
+    except UnreadableEntry:
+        found.unreadable.append(entry)
+        return
+    if first is None or last is None or first.earliest > today:
+        found.unreadable.append(entry)
+        return
+    begin = min(first.latest, today)
+    found.sessions.append(Session(entry, modality, begin, max(begin, min(last.earliest, today))))
+
+
+def _performed(resource: Resource) -> tuple[FhirDate | None, FhirDate | None]:
+    """Return the first and the last day of a procedure; both the same when only one is given."""
+    when = dates.parse(resource.get("performedDateTime"))
+    if when is not None:
+        return when, when
+    period = resource.get("performedPeriod")
+    if not isinstance(period, dict):
+        return None, None
+    start, end = dates.parse(period.get("start")), dates.parse(period.get("end"))
+    return start or end, end or start
+
+
+def _read_latest_therapy(therapies: list[_Dated], guideline: Guideline, found: CareRead) -> None:
+    """Keep the latest readable therapy: one is enough to say that care was tried."""
+    for _, resource in sorted(therapies, key=_latest_first, reverse=True):
+        kept = len(found.care_tried)
+        elements = _READ_PROCEDURE if resource["resourceType"] == "Procedure" else _READ_REQUEST
+        _read_entry(resource, elements, guideline, found.care_tried, found.unreadable)
+        if len(found.care_tried) > kept:
+            return
+
+
+def _latest_first(item: _Dated) -> tuple[str, str]:
+    when, resource = item
+    return (when.instant.isoformat() if when else "", reference_to(resource))
+
+
+def _planned(chart: Chart, guideline: Guideline, unreadable: list[Entry]) -> Iterator[Entry]:
+    """Yield the exercise and physical therapy of active care plans."""
+    for plan in chart.entries("CarePlan"):
+        if plan.get("status") != "active":
+            continue
+        concepts = [
+            concept
+            for concept in _plan_concepts(plan)
+            if _THERAPY in guideline.value_sets.of_concept(concept).value_sets
+        ]
+        if not concepts:
+            continue
+        words = guideline.value_sets.of_concept(concepts[0]).words
+        entry = Entry(reference_to(plan), words or "care plan")
+        try:
+            check(plan, _READ_PLAN)
+        except UnreadableEntry:
+            unreadable.append(entry)
+            continue
+        yield entry
+
+
+def _plan_concepts(plan: Resource) -> Iterator[object]:
+    categories = plan.get("category")
+    yield from categories if isinstance(categories, list) else ()
+    activities = plan.get("activity")
+    for activity in activities if isinstance(activities, list) else ():
+        detail = activity.get("detail") if isinstance(activity, dict) else None
+        if isinstance(detail, dict) and detail.get("status") not in _ENDED_ACTIVITY:
+            yield detail.get("code")
+
+
+def _entry(resource: Resource, guideline: Guideline) -> Entry:
+    return entry_of(resource, guideline.value_sets.of_concept(resource.get("code")))
+
+
+def _read_entry(
+    resource: Resource, elements: tuple[str, ...], guideline: Guideline, kept: list[Entry], unreadable: list[Entry]
+) -> None:
+    entry = _entry(resource, guideline)
+    try:
+        check(resource, elements)
+    except UnreadableEntry:
+        unreadable.append(entry)
+    else:
+        kept.append(entry)

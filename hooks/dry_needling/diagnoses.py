@@ -1,0 +1,157 @@
+"""Condition resources to problems that count: status, meaning and onset; what cannot be read is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+
+from cds_service.fhir import dates
+from cds_service.fhir.chart import Chart, Resource, UnreadableEntry, check, reference_to
+from cds_service.fhir.dates import FhirDate
+from cds_service.fhir.value_sets import Concept
+from hooks.dry_needling.findings import Entry, Meaning, Onset, Problem
+from hooks.dry_needling.guideline import Guideline
+
+_ACTIVE = frozenset({"active", "recurrence", "relapse"})
+_OVER = frozenset({"inactive", "remission", "resolved"})
+_RULED_OUT = frozenset({"refuted", "entered-in-error"})
+_UNCONFIRMED = frozenset({"unconfirmed", "provisional", "differential"})
+_MEANINGS = {str(meaning): meaning for meaning in Meaning}
+_ABATEMENTS = ("abatementDateTime", "abatementAge", "abatementPeriod", "abatementRange", "abatementString")
+MOST_WORDS = 80
+"""Characters of a chart entry's own words that are shown; the reference names the rest."""
+_READ = ("code", "onsetDateTime", "onsetAge", "onsetPeriod", "onsetRange", "onsetString", "recordedDate")
+
+
+@dataclass(slots=True)
+class DiagnosesRead:
+    """What became of a list of conditions."""
+
+    problems: list[Problem] = field(default_factory=list)
+    uncoded: list[Entry] = field(default_factory=list)
+    unreadable: list[Entry] = field(default_factory=list)
+
+
+def read(chart: Chart, guideline: Guideline, today: date) -> DiagnosesRead:
+    """Read the patient's conditions. Those that mean nothing to the decision cost one look-up each."""
+    found = DiagnosesRead()
+    for resource in chart.entries("Condition"):
+        concept = guideline.value_sets.of_concept(resource.get("code"))
+        meanings = meanings_of(concept, guideline)
+        if meanings <= {Meaning.SOMETHING_ELSE} and concept.coded:
+            continue
+        entry = entry_of(resource, concept)
+        try:
+            if not counts(resource, today):
+                continue
+            if not meanings:
+                (found.unreadable if concept.empty else found.uncoded).append(entry)
+                continue
+            found.problems.append(problem(resource, concept, meanings, chart))
+        except UnreadableEntry:
+            found.unreadable.append(entry)
+    return found
+
+
+def meanings_of(concept: Concept, guideline: Guideline) -> frozenset[Meaning]:
+    """Return what a diagnosis means: by its value sets, by facet words, or that it is something else."""
+    meanings = frozenset(_MEANINGS[name] for name in concept.value_sets if name in _MEANINGS)
+    if guideline.words.mean_lumbar_facet(concept.texts):
+        meanings |= {Meaning.FACET_WORDS}
+    if not meanings and concept.coded:
+        return frozenset({Meaning.SOMETHING_ELSE})
+    return meanings
+
+
+def problem(resource: Resource, concept: Concept, meanings: frozenset[Meaning], chart: Chart) -> Problem:
+    """Read one condition that counts.
+
+    Raises:
+        UnreadableEntry: an element that is read does not conform to FHIR.
+    """
+    check(resource, _READ)
+    unconfirmed = bool(_codes(resource.get("verificationStatus")) & _UNCONFIRMED)
+    return Problem(entry_of(resource, concept), meanings, _onset(resource, chart), unconfirmed)
+
+
+def counts(resource: Resource, today: date) -> bool:
+    """Tell whether a condition is active and not ruled out.
+
+    STU3-style statuses (a string) are read too. A condition without a clinical status counts, unless it has abated.
+
+    Raises:
+        UnreadableEntry: the clinical status says nothing we know.
+    """
+    if _codes(resource.get("verificationStatus")) & _RULED_OUT:
+        return False
+    status = _codes(resource.get("clinicalStatus"))
+    if status & _ACTIVE:
+        return True
+    if status & _OVER:
+        return False
+    if status:
+        raise UnreadableEntry(reference_to(resource))
+    return not _abated(resource, today)
+
+
+def entry_of(resource: Resource, concept: Concept) -> Entry:
+    """Name a chart entry: its reference and its own words, or its code for want of words."""
+    words = " ".join((concept.words or _first_code(resource.get("code")) or "no words given").split())
+    return Entry(reference_to(resource), words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 3] + "...")
+
+
+def _abated(resource: Resource, today: date) -> bool:
+    abatement = next((resource[name] for name in _ABATEMENTS if resource.get(name) is not None), None)
+    if abatement is None:
+        return False
+    when = dates.parse(abatement)
+    return when is None or when.earliest <= today
+
+
+def _codes(status: object) -> frozenset[str]:
+    """Return the codes of a status: a CodeableConcept, its text, or a string as in STU3."""
+    if isinstance(status, str):
+        return frozenset({status.strip().lower()} - {""})
+    if not isinstance(status, dict):
+        return frozenset()
+    codings = status.get("coding")
+    codes = {
+        coding["code"].strip().lower()
+        for coding in (codings if isinstance(codings, list) else ())
+        if isinstance(coding, dict) and isinstance(coding.get("code"), str)
+    }
+    text = status.get("text")
+    if not codes and isinstance(text, str):
+        codes = {text.strip().lower()}
+    return frozenset(codes - {""})
+
+
+def _first_code(concept: object) -> str:
+    codings = concept.get("coding") if isinstance(concept, dict) else None
+    for coding in codings if isinstance(codings, list) else ():
+        if isinstance(coding, dict) and isinstance(coding.get("code"), str):
+            return str(coding["code"])
+    return ""
+
+
+def _onset(resource: Resource, chart: Chart) -> Onset | None:
+    """Return when a condition began; onsetString and onsetRange say nothing that can be computed with."""
+    period = resource.get("onsetPeriod")
+    when = dates.parse(resource.get("onsetDateTime"))
+    if when is None and isinstance(period, dict):
+        when = dates.parse(period.get("start"))
+    if when is None:
+        when = _onset_by_age(resource.get("onsetAge"), chart)
+    if when is not None:
+        return Onset(when.earliest, when.latest, when.words)
+    recorded = dates.parse(resource.get("recordedDate"))
+    if recorded is None:
+        return None
+    return Onset(recorded.earliest, recorded.latest, recorded.words, at_least=True)
+
+
+def _onset_by_age(age: object, chart: Chart) -> FhirDate | None:
+    birth = dates.parse((chart.patient or {}).get("birthDate"))
+    if birth is None or not isinstance(age, dict):
+        return None
+    return dates.at_age(birth, age.get("value"), age.get("code") or age.get("unit"))

@@ -1,0 +1,91 @@
+"""The closed set of facts that the decision table may test: each an enumeration's value or a boolean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+from cds_service.decision import FactSpace, FactValue
+from hooks.dry_needling.findings import Modality, ProblemList
+
+
+class Chronicity(StrEnum):
+    """How long the low back pain has lasted: under 6 weeks, under 12, 12 or more, or not known."""
+
+    ACUTE = "acute"
+    SUBACUTE = "subacute"
+    CHRONIC = "chronic"
+    UNKNOWN = "unknown"
+
+
+class Baseline(StrEnum):
+    """The latest pain score of the last 90 days: 7 or more, 3 or less, between, or none on file."""
+
+    HIGH = "high"
+    MIDDLE = "middle"
+    LOW = "low"
+    NONE = "none"
+
+
+class EarlierNeedling(StrEnum):
+    """Whether pain fell by more than 1 point from before the first to after the last session (E4)."""
+
+    IMPROVED = "improved"
+    NOT_IMPROVED = "not-improved"
+    UNKNOWN = "unknown"
+
+
+class Care(StrEnum):
+    """Whether conservative care is on file."""
+
+    FOUND = "found"
+    NOT_FOUND = "not-found"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The closed set of facts that rules and notes may test."""
+
+    modality: Modality
+    low_back_pain: bool
+    chronicity: Chronicity
+    lumbar_radiculopathy: bool
+    degenerative_lumbar_disease: bool
+    facet_pain: bool
+    headache: bool
+    musculoskeletal_pain: bool
+    given_past_12_weeks: bool
+    chronic_condition: bool
+    onset_may_be_chronic: bool
+    trigger_points: bool
+    fibromyalgia: bool
+    conservative_care: Care
+    active_therapy: bool
+    baseline_pain: Baseline
+    earlier_needling: EarlierNeedling
+    unconfirmed: bool
+    reason_unread: bool
+    problem_list: ProblemList
+    data_missing: bool
+    uncoded_entries: bool
+    unreadable_entries: bool
+
+    def mapping(self) -> dict[str, FactValue]:
+        """Return the facts by name, as the decision core takes them."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+_ENUMERATIONS: dict[str, type[StrEnum]] = {
+    "Modality": Modality,
+    "Chronicity": Chronicity,
+    "Care": Care,
+    "Baseline": Baseline,
+    "EarlierNeedling": EarlierNeedling,
+    "ProblemList": ProblemList,
+}
+FACT_SPACE: FactSpace = {
+    item.name: tuple(_ENUMERATIONS[str(item.type)]) if str(item.type) in _ENUMERATIONS else (True, False)
+    for item in fields(Facts)
+}
+"""Every fact and the values it can have."""

@@ -1,0 +1,128 @@
+"""Everything the guideline knows, loaded once at start: decision table, evidence, value sets and words."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cds_service.fhir import value_sets
+from cds_service.fhir.value_sets import ValueSets
+from cds_service.knowledge import Knowledge
+from cds_service.knowledge import load as load_knowledge
+from cds_service.protocol import Coding
+from cds_service.services import Review
+from hooks.dry_needling.facts import FACT_SPACE
+from hooks.dry_needling.findings import Modality, Region
+
+KNOWLEDGE = Path(__file__).parent / "knowledge"
+
+
+class Words:
+    """Last-resort text matches of terms.toml; matching ignores case and keeps to whole words."""
+
+    def __init__(self, terms: dict[str, Any]) -> None:
+        needling, facet = terms["dry_needling"], terms["facet"]
+        self._needling = _any_of(needling["phrases"], negations=needling["negations"])
+        self._facet = _any_of(facet["phrases"], negations=facet["negations"], open_ended=True)
+        self._facet_elsewhere = _any_of(facet["elsewhere"])
+        self._low_back = _any_of(terms["low_back"]["phrases"])
+        self._elsewhere = _any_of(terms["elsewhere"]["phrases"])
+        self._not_low_back = _any_of(terms["elsewhere"]["not_low_back"])
+        self.summary_names: dict[str, str] = terms["summary_names"]
+
+    def mean_dry_needling(self, texts: Iterable[str]) -> bool:
+        """Tell whether a text names dry needling. The word acupuncture never does."""
+        return any("needl" in (low := text.lower()) or "intramuscular" in low for text in texts) and any(
+            self._needling.search(text) for text in texts
+        )
+
+    def mean_lumbar_facet(self, texts: Iterable[str]) -> bool:
+        """Tell whether a text names the facet joints, not those of the neck or chest, and does not rule them out."""
+        return any(
+            "facet" in text.lower() and self._facet.search(text) and not self._facet_elsewhere.search(text)
+            for text in texts
+        )
+
+    def region(self, texts: Iterable[str]) -> Region:
+        """Tell where texts place the order; any word for the low back wins over words for elsewhere."""
+        found = {self._region_of(text) for text in texts}
+        if Region.LOW_BACK in found:
+            return Region.LOW_BACK
+        return Region.ELSEWHERE if found == {Region.ELSEWHERE} else Region.UNKNOWN
+
+    def _region_of(self, text: str) -> Region:
+        if self._low_back.search(self._not_low_back.sub(" ", text)):
+            return Region.LOW_BACK
+        return Region.ELSEWHERE if self._elsewhere.search(text) else Region.UNKNOWN
+
+
+def _any_of(phrases: list[str], negations: Iterable[str] = (), *, open_ended: bool = False) -> re.Pattern[str]:
+    """Compile phrases as whole words; one right after a negation does not match; open-ended ones may go on (facets)."""
+    words = "|".join(re.escape(phrase).replace(r"\ ", r"\s+") for phrase in sorted(phrases, key=len, reverse=True))
+    before = "".join(rf"(?<!\b{re.escape(word)} )(?<!\b{re.escape(word)}-)" for word in negations)
+    return re.compile(rf"{before}\b(?:{words})" + ("" if open_ended else r"\b"), re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """Wording of suggestions and override reasons, and the order that a referral creates (actions.toml)."""
+
+    suggestions: dict[str, dict[str, str]]
+    therapy_order: dict[str, str]
+    override_reasons: tuple[Coding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Guideline:
+    """The dry needling guideline's content."""
+
+    knowledge: Knowledge
+    value_sets: ValueSets
+    words: Words
+    actions: Actions
+
+    @property
+    def review(self) -> Review:
+        """Return who owns the content and when it is next reviewed."""
+        identity = self.knowledge.identity
+        statements = {item.id: item.next_review for item in self.knowledge.evidence.values()}
+        return Review(self.knowledge.version, identity.owner, identity.reviewed, identity.next_review, statements)
+
+    def modality(self, concept: object) -> Modality:
+        """Return what a procedure code means.
+
+        Codes decide; words are the last resort, and acupuncture by code is never dry needling.
+        """
+        read = self.value_sets.of_concept(concept)
+        if "dry-needling-orders" in read.value_sets:
+            return Modality.DRY_NEEDLING
+        if "trigger-point-injection-orders" in read.value_sets:
+            return Modality.TRIGGER_POINT_INJECTION
+        if "acupuncture-orders" not in read.value_sets and self.words.mean_dry_needling(read.texts):
+            return Modality.DRY_NEEDLING
+        return Modality.NONE
+
+
+def load(site_value_sets: Path | None = None) -> Guideline:
+    """Load the knowledge folder, and the codes a site adds.
+
+    Raises:
+        KnowledgeError: a file is wrong; the message names file, entry and key.
+    """
+    terms = tomllib.loads((KNOWLEDGE / "terms.toml").read_text(encoding="utf-8"))
+    actions = tomllib.loads((KNOWLEDGE / "actions.toml").read_text(encoding="utf-8"))
+    reasons = actions["override_reasons"]
+    return Guideline(
+        load_knowledge(KNOWLEDGE, FACT_SPACE, tuple(actions["suggestion"])),
+        value_sets.load(KNOWLEDGE / "value_sets", site_value_sets),
+        Words(terms),
+        Actions(
+            actions["suggestion"],
+            actions["therapy_order"],
+            tuple(Coding(system=reasons["system"], code=c, display=d) for c, d in reasons["codes"].items()),
+        ),
+    )

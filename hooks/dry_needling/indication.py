@@ -1,0 +1,88 @@
+"""What an order is for: its own reasons win, else the active problem list; low back pain is refined by the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hooks.dry_needling.findings import LOW_BACK_PAIN, OTHER_PAIN, Findings, Meaning, Problem, Region
+
+_DECISIVE = LOW_BACK_PAIN | OTHER_PAIN | {Meaning.HEADACHE, Meaning.FACET_WORDS, Meaning.SOMETHING_ELSE}
+LUMBAR_DISEASE = frozenset({Meaning.DEGENERATIVE_LUMBAR_DISEASE, Meaning.LUMBAR_RADICULOPATHY})
+
+
+@dataclass(frozen=True, slots=True)
+class Indication:
+    """The diagnoses an order is for, by kind.
+
+    Attributes:
+        explicit: the order's own reasons say so, not the problem list.
+        awaits_chart: the reason is lumbar disease: an indication only together with low back pain in the chart.
+    """
+
+    explicit: bool
+    low_back: tuple[Problem, ...] = ()
+    facet: tuple[Problem, ...] = ()
+    headache: tuple[Problem, ...] = ()
+    other_pain: tuple[Problem, ...] = ()
+    awaits_chart: bool = False
+
+
+def indication_of(findings: Findings) -> Indication:
+    """Return what an order is for."""
+    # A chronic-pain modifier alone names no site, so it leaves the question to the problem list.
+    explicit = bool(meaning(findings.order.reasons, _DECISIVE | LUMBAR_DISEASE))
+    return _from_reasons(findings) if explicit else _from_problem_list(findings)
+
+
+def _from_reasons(findings: Findings) -> Indication:
+    reasons, problems = findings.order.reasons, findings.chart.problems
+    low_back = meaning(reasons, LOW_BACK_PAIN)
+    lumbar = bool(meaning(reasons, LUMBAR_DISEASE))
+    if not low_back and lumbar:  # degenerative disease or radiculopathy, with low back pain in the chart
+        low_back = meaning(problems, LOW_BACK_PAIN)
+    facet = (*_facet(reasons, findings), *(_facet(problems, findings) if low_back else ()))
+    return Indication(
+        explicit=True,
+        low_back=in_order((*low_back, *meaning(problems, LOW_BACK_PAIN))) if low_back else (),
+        facet=in_order(facet),
+        headache=meaning(reasons, {Meaning.HEADACHE}),
+        other_pain=meaning(reasons, OTHER_PAIN),
+        awaits_chart=lumbar and not low_back,
+    )
+
+
+def _from_problem_list(findings: Findings) -> Indication:
+    problems = findings.chart.problems
+    elsewhere = findings.order.region is Region.ELSEWHERE
+    low_back, facet = meaning(problems, LOW_BACK_PAIN), _facet(problems, findings)
+    other_pain = meaning(problems, OTHER_PAIN)
+    only_headache = not (low_back or facet or other_pain)
+    return Indication(
+        explicit=False,
+        low_back=() if elsewhere else low_back,
+        facet=() if elsewhere else facet,
+        headache=meaning(problems, {Meaning.HEADACHE}) if only_headache else (),
+        other_pain=other_pain,
+    )
+
+
+def _facet(problems: Iterable[Problem], findings: Findings) -> tuple[Problem, ...]:
+    """Return facet-mediated pain: facet words, or facet disease with an earlier lumbar radiofrequency ablation."""
+    return in_order(
+        p
+        for p in problems
+        if Meaning.FACET_WORDS in p.meanings
+        or (Meaning.LUMBAR_FACET_DISEASE in p.meanings and findings.chart.ablations)
+    )
+
+
+def meaning(problems: Iterable[Problem], meanings: Iterable[Meaning]) -> tuple[Problem, ...]:
+    """Return the problems that mean any of these."""
+    wanted = frozenset(meanings)
+    return in_order(problem for problem in problems if problem.meanings & wanted)
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return problems without repeats, in an order that does not depend on the order of the chart."""
+    return tuple(sorted(dict.fromkeys(problems), key=lambda p: (p.entry, sorted(p.meanings), str(p.onset))))

@@ -1,0 +1,215 @@
+"""Draft orders to needling orders: which are meant, which count, and what each is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from cds_service.fhir.chart import Chart, Resource, UnreadableEntry, check
+from cds_service.fhir.prefetch import entries_of, is_resource
+from hooks.dry_needling.diagnoses import counts, entry_of, meanings_of, problem
+from hooks.dry_needling.findings import Entry, Modality, OrderFindings, Problem, Region
+from hooks.dry_needling.guideline import Guideline
+
+_NO_ORDER = ("revoked", "completed", "entered-in-error", "cancelled")  # cancelled is ProcedureRequest's word in STU3
+_TYPES = ("ServiceRequest", "ProcedureRequest")
+_READ = (
+    "status", "intent", "code", "doNotPerform", "encounter", "requester", "bodySite", "reasonCode", "reasonReference",
+    "note",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NeedlingOrder:
+    """A draft order for needling.
+
+    Attributes:
+        findings: what the order says, as the decision takes it.
+        id: the order's id, or "" when it has none: then nothing can be suggested for it.
+        resource: the order as sent.
+        conforms: it conforms to FHIR in what is read, so that it can be built upon.
+    """
+
+    findings: OrderFindings
+    id: str
+    resource: Resource
+    conforms: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DraftOrder:
+    """A draft order as the trace lists it: what became of it and why."""
+
+    entry: Entry
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersRead:
+    """What became of the draft orders.
+
+    Attributes:
+        needling: the needling orders that are meant.
+        active: every draft that counts as an order and has a procedure code, selected or not.
+        seen: all drafts with what became of each, for the trace.
+        unreadable: entries that are no resources, or needling orders that do not conform to FHIR.
+        unmatched_selections: how many selections name no draft order.
+    """
+
+    needling: tuple[NeedlingOrder, ...]
+    active: tuple[Resource, ...]
+    seen: tuple[DraftOrder, ...]
+    unreadable: tuple[Entry, ...]
+    unmatched_selections: int
+
+
+def read(
+    drafts: Mapping[str, Any], selections: tuple[str, ...] | None, chart: Chart, guideline: Guideline, today: date
+) -> OrdersRead:
+    """Read the draft orders.
+
+    Args:
+        drafts: the draft Bundle, whatever it holds.
+        selections: the selected orders of order-select; None means every order (order-sign).
+    """
+    needling: list[NeedlingOrder] = []
+    active: list[Resource] = []
+    seen: list[DraftOrder] = []
+    unreadable: list[Entry] = []
+    matched: set[str] = set()
+    for number, resource, full_url in entries_of(drafts):
+        if not is_resource(resource):
+            unreadable.append(Entry(f"draftOrders entry {number}", "draft order"))
+            continue
+        entry = entry_of(resource, guideline.value_sets.of_concept(resource.get("code")))
+        names = _selected_by(resource, full_url, selections)
+        matched |= names
+        if resource["resourceType"] not in _TYPES:
+            seen.append(DraftOrder(entry, "not a request for a procedure"))
+            continue
+        if resource.get("doNotPerform") is True or resource.get("status") in _NO_ORDER:
+            seen.append(DraftOrder(entry, "no order: not to be performed, or already over"))
+            continue
+        active.append(resource)
+        modality = guideline.modality(resource.get("code"))
+        if modality is Modality.NONE:
+            seen.append(DraftOrder(entry, "not needling"))
+        elif selections is not None and not names:
+            seen.append(DraftOrder(entry, "not selected"))
+        else:
+            order = _needling_order(resource, entry, modality, chart, guideline, today)
+            seen.append(DraftOrder(entry, f"considered as {modality}"))
+            needling.append(order)
+            if not order.conforms:
+                unreadable.append(entry)
+    unmatched = len(set(selections or ()) - matched)
+    return OrdersRead(tuple(needling), tuple(active), tuple(seen), tuple(unreadable), unmatched)
+
+
+def _selected_by(resource: Resource, full_url: str, selections: tuple[str, ...] | None) -> set[str]:
+    """Return the selections that mean this draft: `Type/id`, a bare id, a full URL or the entry's fullUrl."""
+    identifier = resource.get("id")
+    if not isinstance(identifier, str):
+        identifier = ""
+    found = set()
+    for selection in selections or ():
+        plain = selection.split("/_history/")[0]
+        tail = plain.split("/")
+        by_id = bool(identifier) and tail[-1] == identifier and tail[-2:-1] in ([], [resource["resourceType"]])
+        if by_id or (full_url and plain == full_url) or (identifier and plain == f"urn:uuid:{identifier}"):
+            found.add(selection)
+    return found
+
+
+def _needling_order(
+    resource: Resource, entry: Entry, modality: Modality, chart: Chart, guideline: Guideline, today: date
+) -> NeedlingOrder:
+    identifier = resource.get("id")
+    try:
+        if resource["resourceType"] == "ServiceRequest":
+            check(resource, _READ)
+        conforms = True
+    except UnreadableEntry:
+        conforms = False
+    reasons, texts, unread = _reasons(resource, entry, chart, guideline, today)
+    findings = OrderFindings(
+        entry=entry,
+        modality=modality,
+        region=_region(resource, texts, guideline),
+        reasons=tuple(reasons),
+        reason_unread=unread,
+    )
+    return NeedlingOrder(findings, identifier if isinstance(identifier, str) else "", resource, conforms)
+
+
+def _reasons(
+    order: Resource, entry: Entry, chart: Chart, guideline: Guideline, today: date
+) -> tuple[list[Problem], list[str], bool]:
+    """Return the order's reasons that could be read, the free texts that could not, and whether any was unread."""
+    reasons: list[Problem] = []
+    texts: list[str] = []
+    unread = False
+    for code in _listed(order.get("reasonCode")):
+        concept = guideline.value_sets.of_concept(code)
+        meanings = meanings_of(concept, guideline)
+        if meanings:
+            told = entry_of({"code": code}, concept)
+            reasons.append(Problem(Entry(entry.reference, told.display), meanings))
+        else:
+            texts.extend(concept.texts)
+            unread = True
+    for reference in _referenced(order):
+        found = _referenced_problem(reference, order, chart, guideline, today)
+        if isinstance(found, Problem):
+            reasons.append(found)
+        elif found is None:
+            unread = True
+            display = reference.get("display")
+            texts.extend([display] if isinstance(display, str) else [])
+    return reasons, texts, unread
+
+
+def _referenced(order: Resource) -> Iterator[dict[str, Any]]:
+    """Yield the references of an order's reason; supportingInfo counts only where nothing else gives a reason."""
+    references = _listed(order.get("reasonReference"))
+    yield from references
+    if not references and not _listed(order.get("reasonCode")):
+        for reference in _listed(order.get("supportingInfo")):
+            target = reference.get("reference")
+            if isinstance(target, str) and ("Condition/" in target or target.startswith("#")):
+                yield reference
+
+
+def _referenced_problem(
+    reference: dict[str, Any], order: Resource, chart: Chart, guideline: Guideline, today: date
+) -> Problem | bool | None:
+    """Return the condition a reference points to; None when it cannot be read, False when it does not count."""
+    resource = chart.resolve(reference.get("reference"), order)
+    if resource is None or resource["resourceType"] != "Condition" or not chart.is_about_patient(resource):
+        return None
+    concept = guideline.value_sets.of_concept(resource.get("code"))
+    meanings = meanings_of(concept, guideline)
+    try:
+        if not counts(resource, today):
+            return False
+        return problem(resource, concept, meanings, chart) if meanings else None
+    except UnreadableEntry:
+        return None
+
+
+def _region(order: Resource, texts: list[str], guideline: Guideline) -> Region:
+    """Return where the order is for: by its body site's codes, else by the words of body site or free-text reason."""
+    sites = [guideline.value_sets.of_concept(site) for site in _listed(order.get("bodySite"))]
+    by_code = {name for site in sites for name in site.value_sets}
+    words = [text for site in sites for text in site.texts]
+    if "body-site-lumbar" in by_code:
+        return Region.LOW_BACK
+    if sites and all("body-site-elsewhere" in site.value_sets for site in sites):
+        return Region.ELSEWHERE
+    return guideline.words.region(words or texts)
+
+
+def _listed(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

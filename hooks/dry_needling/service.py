@@ -1,0 +1,138 @@
+"""order-select and order-sign: request and chart to cards. The only file of the guideline that others call."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+from cds_service.fhir.chart import Availability, Chart
+from cds_service.protocol import HookRequest
+from cds_service.services import CdsService, Guidance, PrefetchMissing, PrefetchTemplate
+from hooks.dry_needling import cards, care, diagnoses, guideline, orders, scores
+from hooks.dry_needling.decision import Decided, decide
+from hooks.dry_needling.explanation import explain
+from hooks.dry_needling.findings import ChartFindings, Entry, Findings, ProblemList
+from hooks.dry_needling.guideline import Guideline
+from hooks.dry_needling.orders import OrdersRead
+
+_PATIENT = "patient={{context.patientId}}"
+
+_MISSING_WORDS = {
+    "painScores": "pain scores",
+    "procedures": "earlier procedures",
+    "serviceRequests": "other orders",
+    "carePlans": "care plans",
+}
+
+_DESCRIPTION = (
+    "When dry needling or trigger-point injection is ordered: warns where the evidence is against it (chronic low back "
+    "pain without radiculopathy, facet-mediated pain, more than 12 weeks of treatment), says that relief is short-term "
+    "only, and what else the evidence says. Silent for every other order."
+)
+_USAGE = (
+    "Reads Condition (needed unless the order's own reason decides), Observation, Procedure, ServiceRequest, CarePlan. "
+    "Supports a clinician's judgement and does not replace it."
+)
+
+
+def services(site_value_sets: Path | None = None) -> tuple[CdsService, ...]:
+    """Load the knowledge and return the guideline's services, one for each hook.
+
+    Raises:
+        KnowledgeError: a knowledge file is wrong.
+    """
+    loaded = guideline.load(site_value_sets)
+    return tuple(
+        CdsService(
+            id=f"dry-needling-{hook}",
+            hook=hook,
+            hook_version="1.0.0",
+            title=f"{loaded.knowledge.identity.title} ({words})",
+            description=_DESCRIPTION,
+            usage_requirements=_USAGE,
+            templates=_templates(loaded),
+            review=loaded.review,
+            handler=partial(answer, loaded),
+        )
+        for hook, words in (("order-select", "when an order is selected"), ("order-sign", "when orders are signed"))
+    )
+
+
+def _templates(loaded: Guideline) -> tuple[PrefetchTemplate, ...]:
+    """Return the queries we publish: instance read, type searches, token equality, and only 2.0 tokens (D4)."""
+    scores_by_code = ",".join(f"{system}|{code}" for system, code in loaded.value_sets.displays["pain-score"])
+    return (
+        PrefetchTemplate("patient", "Patient/{{context.patientId}}"),
+        PrefetchTemplate("conditions", f"Condition?{_PATIENT}", required=True),
+        PrefetchTemplate("painScores", f"Observation?{_PATIENT}&code={scores_by_code}"),
+        PrefetchTemplate("procedures", f"Procedure?{_PATIENT}"),
+        PrefetchTemplate("serviceRequests", f"ServiceRequest?{_PATIENT}&status=active,completed"),
+        PrefetchTemplate("carePlans", f"CarePlan?{_PATIENT}&status=active"),
+    )
+
+
+def answer(loaded: Guideline, request: HookRequest, chart: Chart, today: date) -> Guidance:
+    """Answer one call.
+
+    Raises:
+        PrefetchMissing: a needling order cannot be decided, because conditions could not be had (conformance P2).
+    """
+    read = orders.read(request.context.draft_orders, request.selections, chart, loaded, today)
+    decided = tuple(_decided(read, chart, loaded, today)) if read.needling else ()
+    composed = cards.compose(request, decided, loaded, today)
+    log: dict[str, int | str | bool] = {
+        "drafts": len(read.seen),
+        "needling_orders": len(read.needling),
+        "unmatched_selections": read.unmatched_selections,
+        "foreign_entries": chart.foreign,
+        "rules": ",".join(item.decision.rule.id for item in decided) or "R0",
+        "knowledge": loaded.knowledge.version,
+    }
+    return Guidance(composed, partial(explain, read, decided, chart, loaded, today), log)
+
+
+def _decided(read: OrdersRead, chart: Chart, loaded: Guideline, today: date) -> list[Decided]:
+    in_chart = _chart_findings(read, chart, loaded, today)
+    decided = []
+    for order in read.needling:
+        findings = Findings(order.findings, in_chart)
+        assessment, decision = decide(findings, today, loaded.knowledge.table)
+        if in_chart.problem_list is ProblemList.UNAVAILABLE and not assessment.decides_alone:
+            failed = chart.availability.get("conditions") is Availability.FAILED
+            raise PrefetchMissing("conditions", "the client could not read it" if failed else "was not sent")
+        decided.append(Decided(order, findings, assessment, decision))
+    return decided
+
+
+def _chart_findings(read: OrdersRead, chart: Chart, loaded: Guideline, today: date) -> ChartFindings:
+    conditions = diagnoses.read(chart, loaded, today)
+    given = care.read(chart, loaded, read.active, today)
+    pain, unread_scores = scores.read(chart, loaded, scores.windows(given.sessions, today))
+    unreadable = (
+        *read.unreadable,
+        *conditions.unreadable,
+        *given.unreadable,
+        *unread_scores,
+        *(Entry(name, "prefetched entry") for name in chart.unreadable),
+    )
+    return ChartFindings(
+        problems=tuple(conditions.problems),
+        scores=tuple(pain),
+        sessions=tuple(given.sessions),
+        ablations=tuple(given.ablations),
+        care_tried=tuple(given.care_tried),
+        active_therapy=tuple(given.active_therapy),
+        uncoded=tuple(sorted(set(conditions.uncoded))),
+        unreadable=tuple(sorted(set(unreadable))),
+        problem_list=_problem_list(chart),
+        missing=tuple(words for key, words in _MISSING_WORDS.items() if not chart.obtained(key)),
+        procedures_missing=not chart.obtained("procedures"),
+    )
+
+
+def _problem_list(chart: Chart) -> ProblemList:
+    if not chart.obtained("conditions"):
+        return ProblemList.UNAVAILABLE
+    partial_list = chart.availability["conditions"] is Availability.PARTIAL
+    return ProblemList.PARTIAL if partial_list else ProblemList.COMPLETE

@@ -1,0 +1,86 @@
+"""Decisions to suggestions: remove the order, refer for exercise, record a review. One action each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from uuid import UUID, uuid5
+
+from cds_service.fhir.chart import Resource
+from cds_service.protocol import Action, Suggestion
+from hooks.dry_needling.decision import Decided
+from hooks.dry_needling.guideline import Guideline
+
+REVIEW_AFTER = timedelta(weeks=12)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What suggestions need to know of the card they belong to."""
+
+    uuid: UUID
+    patient_id: str
+    decided: Sequence[Decided]
+    today: date
+
+
+def compose(card: Card, loaded: Guideline) -> list[Suggestion]:
+    """Return the suggestions of one card; none for an order whose id is unknown."""
+    known = [item for item in card.decided if item.order.id]
+    if not known:
+        return []
+    names = dict.fromkeys(
+        name
+        for item in known
+        for name in (*item.decision.rule.suggestions, *(note.suggestion for note in item.decision.notes))
+        if name
+    )
+    return [suggestion for name in names for suggestion in _named(name, card, known, loaded)]
+
+
+def _named(name: str, card: Card, known: Sequence[Decided], loaded: Guideline) -> Iterable[Suggestion]:
+    words = loaded.actions.suggestions[name]
+    due = (card.today + REVIEW_AFTER).isoformat()
+    for item in known:
+        order = loaded.words.summary_names[item.order.findings.modality].lower()
+        told = {"order": order, "item": item.order.findings.entry.display, "date": due}
+        description = words["description"].format(**told)
+        label = words["label"].format(**told)
+        if len(known) > 1 and name in ("remove-order", "review-12-weeks"):
+            label = f"{label}: {item.order.findings.entry.display}"
+        uuid = str(uuid5(card.uuid, f"{name} {item.order.findings.entry.reference}"))
+        if name == "remove-order":
+            reference = f"{item.order.resource['resourceType']}/{item.order.id}"
+            delete = Action(type="delete", description=description, resource_id=reference)
+            yield Suggestion(label=label, uuid=uuid, is_recommended=True, actions=[delete])
+        elif not item.order.conforms or item.order.resource["resourceType"] != "ServiceRequest":
+            continue  # nothing can be built upon an order that could not be read whole
+        elif name == "review-12-weeks":
+            resource = _with_note(item.order.resource, words["note"].format(**told))
+            update = Action(type="update", description=description, resource=resource)
+            yield Suggestion(label=label, uuid=uuid, actions=[update])
+        elif not item.assessment.facts.active_therapy:
+            resource = _therapy_order(item.order.resource, card.patient_id, loaded)
+            create = Action(type="create", description=description, resource=resource)
+            yield Suggestion(label=label, uuid=uuid, actions=[create])
+            return  # one referral is enough, however many orders share the card
+
+
+def _with_note(order: Resource, text: str) -> Resource:
+    """Return the whole order with one more note."""
+    return {**order, "note": [*order.get("note", []), {"text": text}]}
+
+
+def _therapy_order(order: Resource, patient_id: str, loaded: Guideline) -> Resource:
+    """Return a new order for the same patient, encounter and requester as the draft."""
+    therapy = loaded.actions.therapy_order
+    subject = order.get("subject") or {"reference": f"Patient/{patient_id}"}
+    return {
+        "resourceType": "ServiceRequest",
+        "status": "draft",
+        "intent": order.get("intent", "order"),
+        "code": {"coding": [{key: therapy[key] for key in ("system", "code", "display")}], "text": therapy["text"]},
+        "subject": subject,
+        **{name: order[name] for name in ("encounter", "requester") if name in order},
+    }
