@@ -200,7 +200,8 @@ def _note(
     _check(where, entry, required, ("evidence", "checklist", "suggestion"))
     for name in entry["rules"]:
         if name not in {rule.id for rule in rules if not rule.silent}:
-            raise KnowledgeError(f"{where}: rules: {_unknown('rule with a card', name, tuple(r.id for r in rules))}")
+            carded = tuple(rule.id for rule in rules if not rule.silent)
+            raise KnowledgeError(f"{where}: rules: {_unknown('rule with a card', name, carded)}")
     _check_cited(where, entry.get("evidence", ()), evidence)
     _check_suggestions(where, [entry["suggestion"]] if "suggestion" in entry else [], suggestions)
     return Note(

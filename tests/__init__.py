@@ -1,0 +1,1 @@
+"""Tests: unit (no socket), service (Flask client), system (a real server)."""

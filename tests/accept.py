@@ -1,0 +1,32 @@
+"""make accept: records expected.json of every case anew. What was decided by hand in case.toml must hold first."""
+
+from __future__ import annotations
+
+import sys
+
+import orjson
+
+from cds_service.services import Registry
+from hooks import load_services
+from tests.cases import all_cases, respond
+from tests.service.test_calls import check_by_hand
+
+
+def main() -> int:
+    """Record the cases whose answer agrees with what was decided by hand; name the others."""
+    registry = Registry(load_services())
+    refused = 0
+    for case in all_cases():
+        status, body = respond(registry, case)
+        try:
+            check_by_hand(case, status, body)
+        except AssertionError as disagreement:
+            refused += 1
+            sys.stderr.write(f"{case.folder.name}: {disagreement}\n")
+            continue
+        case.expected_path.write_bytes(orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    return 1 if refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The decision table: total over every combination of facts, and right in every sentence of fixtures/decisions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cds_service.decision import Condition, Rule, Table, combinations, decide, never_reached, trace, used_facts
+from hooks.dry_needling import guideline
+from hooks.dry_needling.facts import FACT_SPACE
+from tests.cases import FIXTURES
+
+TABLE = guideline.load().knowledge.table
+SENTENCES = [
+    pytest.param({**document["otherwise"], **case["facts"]}, case, id=case["sentence"])
+    for path in sorted((FIXTURES / "decisions").glob("*.toml"))
+    for document in [tomllib.loads(path.read_text(encoding="utf-8"))]
+    for case in document["case"]
+]
+ALL_FACTS = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in FACT_SPACE.items()})
+
+
+@pytest.mark.parametrize(("facts", "case"), SENTENCES)
+def test_sentence(facts, case):
+    decision = decide(facts, TABLE)
+    assert decision.rule.id == case["rule"]
+    assert [note.id for note in decision.notes] == case["notes"]
+
+
+def test_every_combination_of_facts_gets_exactly_one_rule_and_every_rule_is_reached():
+    """A proof of totality, not a sample: all values of all facts that rules test."""
+    names = used_facts(TABLE)
+    reached = set()
+    for count, facts in enumerate(combinations(FACT_SPACE, names), start=1):
+        fired = [step.rule.id for step in trace(facts, Table(TABLE.rules)) if step.outcome == "fired"]
+        assert fired == [decide(facts, Table(TABLE.rules)).rule.id]
+        reached.update(fired)
+    assert count == 3 * 4 * 2**6
+    assert reached == {rule.id for rule in TABLE.rules}
+    assert never_reached(TABLE, FACT_SPACE) == ()
+
+
+@given(ALL_FACTS)
+def test_radiculopathy_never_leaves_r1_standing(facts):
+    assert decide({**facts, "lumbar_radiculopathy": True}, TABLE).rule.id != "R1"
+
+
+@given(ALL_FACTS)
+def test_an_injection_is_answered_by_r1_or_r3_or_not_at_all(facts):
+    assert decide({**facts, "modality": "trigger-point-injection"}, TABLE).rule.id in {"R1", "R3", "R0"}
+
+
+@given(ALL_FACTS)
+def test_acupuncture_and_the_rest_are_silent(facts):
+    decision = decide({**facts, "modality": "none"}, TABLE)
+    assert decision.rule.silent
+    assert decision.notes == ()
+
+
+@given(ALL_FACTS)
+def test_notes_join_only_the_rules_they_name(facts):
+    decision = decide(facts, TABLE)
+    for note in decision.notes:
+        assert decision.rule.id in note.rules
+
+
+@given(ALL_FACTS)
+def test_at_most_one_line_of_each_checklist_item_joins(facts):
+    """Each line is met, not found or cannot be read: never two of them."""
+    notes = [note.id for note in decide(facts, TABLE).notes]
+    for item in ("checklist-care", "checklist-trigger-points"):
+        assert sum(note.startswith(item) for note in notes) <= 1
+
+
+def test_trace_tells_why_each_rule_did_or_did_not_fire():
+    rules = (
+        Rule("A", "a", (Condition("pain", (True,)),)),
+        Rule("B", "b", (Condition("pain", (False,)),)),
+        Rule("C", "c", ()),
+    )
+    steps = trace({"pain": False}, Table(rules))
+    assert [(step.rule.id, step.outcome, step.unmet) for step in steps] == [
+        ("A", "not met", ("pain",)),
+        ("B", "fired", ()),
+        ("C", "an earlier rule decided", ()),
+    ]
+
+
+def test_the_core_loads_nothing_but_the_standard_library():
+    """Import rule: a decision can be made without a web framework, FHIR models or a database."""
+    code = "import sys, cds_service.decision; print(*{m.split('.')[0] for m in sys.modules})"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    assert not loaded & {"flask", "fhir", "pydantic", "requests", "sqlalchemy", "orjson", "click", "structlog"}

@@ -1,0 +1,120 @@
+"""Knowledge files: what is wrong is refused by file, entry and key; what is there is complete and reviewed."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+
+import pytest
+
+from cds_service import knowledge
+from cds_service.errors import KnowledgeError
+from cds_service.knowledge import fingerprint
+from hooks.dry_needling.facts import FACT_SPACE
+from hooks.dry_needling.guideline import KNOWLEDGE
+from tests.cases import FIXTURES
+
+BROKEN = sorted((FIXTURES / "broken_knowledge").glob("*.toml"))
+EVIDENCE = """
+[E1]
+label = "Example"
+statement = "It does not help."
+population = "adults"
+strength = "Grade B"
+certainty = "low"
+citation = "Example 2026"
+reviewed = 2026-11-23
+next_review = 2027-11-23
+"""
+
+
+def load(folder):
+    return knowledge.load(folder, FACT_SPACE, ("remove-order",))
+
+
+@pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
+def test_broken_rules_are_refused_with_words_that_help(path, tmp_path):
+    text = path.read_text(encoding="utf-8")
+    must_say = text.splitlines()[0].removeprefix("# must say: ")
+    (tmp_path / "rules.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "evidence.toml").write_text(EVIDENCE, encoding="utf-8")
+    with pytest.raises(KnowledgeError) as refused:
+        load(tmp_path)
+    assert str(refused.value).startswith(must_say)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "must_say"),
+    [
+        ('E1 = "text"', "evidence.toml: E1: must be a table, [E1]"),
+        (EVIDENCE.replace("label", "lable"), "evidence.toml: E1: no key is called 'lable'; did you mean 'label'?"),
+        (EVIDENCE.replace("2027", "2025"), "evidence.toml: E1: next_review: must be after reviewed"),
+    ],
+)
+def test_broken_evidence_is_refused(evidence, must_say, tmp_path):
+    (tmp_path / "evidence.toml").write_text(evidence, encoding="utf-8")
+    with pytest.raises(KnowledgeError, match="evidence.toml") as refused:
+        load(tmp_path)
+    assert str(refused.value) == must_say
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(KnowledgeError, match=r"evidence\.toml: the file is missing"):
+        load(tmp_path)
+
+
+def test_every_evidence_id_in_a_text_is_cited_by_that_rule_or_note(guideline):
+    """Honesty: a number appears only with its citation."""
+    table = guideline.knowledge.table
+    for entry in (*table.rules, *table.notes):
+        text = entry.detail if hasattr(entry, "detail") else entry.text
+        for name in guideline.knowledge.evidence:
+            if f"({name}" in text or f"{name})" in text or f"{name}," in text:
+                assert name in entry.evidence, f"{entry.id} speaks of {name} without citing it"
+
+
+def test_every_statement_has_population_strength_certainty_and_a_review(guideline):
+    for item in guideline.knowledge.evidence.values():
+        assert all((item.label, item.statement, item.population, item.strength, item.certainty, item.citation))
+        assert item.reviewed < item.next_review
+
+
+def test_no_text_claims_more_than_the_sources(guideline):
+    texts = [item.statement for item in guideline.knowledge.evidence.values()]
+    texts += [rule.detail + rule.summary for rule in guideline.knowledge.table.rules]
+    texts += [note.text for note in guideline.knowledge.table.notes]
+    for text in texts:
+        assert "high-quality" not in text.lower()
+        assert "proven" not in text.lower()
+
+
+def test_an_overdue_review_is_told(guideline):
+    review = guideline.review
+    assert review.overdue(date(2026, 11, 23)) == ()
+    assert review.overdue(date(2027, 11, 24))[0] == "guideline"
+    assert "E1" in review.overdue(date(2027, 11, 24))
+
+
+def test_the_version_changes_with_any_knowledge_file(tmp_path, guideline):
+    copy = tmp_path / "knowledge"
+    shutil.copytree(KNOWLEDGE, copy)
+    assert guideline.knowledge.version == f"1.0.0+{fingerprint(copy)}"
+    path = copy / "value_sets" / "headache.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("Migraine", "Migraines"), encoding="utf-8")
+    assert fingerprint(copy) != guideline.knowledge.fingerprint
+
+
+def test_every_topic_is_stable_and_alphanumeric(guideline):
+    """V4: one vendor keys acknowledgements to it."""
+    topics = [rule.topic for rule in guideline.knowledge.table.rules if not rule.silent]
+    assert len(set(topics)) == len(topics)
+    assert all(topic.isalnum() and len(topic) <= 100 for topic in topics)
+
+
+def test_every_key_and_fact_is_explained_in_the_knowledge_readme():
+    text = (KNOWLEDGE / "README.md").read_text(encoding="utf-8")
+    for fact in FACT_SPACE:
+        assert f"`{fact}`" in text
+    for path in KNOWLEDGE.rglob("*"):
+        if path.suffix in (".toml", ".json"):
+            assert path.stem in text, path.name

@@ -1,0 +1,152 @@
+"""Value sets: FHIR resources that validate, official codes and displays, membership, and what a site adds."""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+import pytest
+import simple_icd_10_cm
+from fhir.resources.R4B.valueset import ValueSet
+
+from cds_service.errors import KnowledgeError
+from cds_service.fhir import value_sets
+from cds_service.fhir.value_sets import CPT, ICD_10_CM, LOINC, SNOMED_CT
+from hooks.dry_needling.findings import Meaning
+from hooks.dry_needling.guideline import KNOWLEDGE
+
+FOLDER = KNOWLEDGE / "value_sets"
+FILES = sorted(FOLDER.glob("*.json"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_file_is_a_valid_value_set_named_like_its_file(path):
+    resource = ValueSet.model_validate(orjson.loads(path.read_bytes()))
+    assert resource.id == path.stem
+    assert resource.status == "active"
+    assert resource.description
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_icd_10_cm_code_and_display_is_official(path, guideline):
+    for (system, code), display in guideline.value_sets.displays[path.stem].items():
+        assert display != code
+        if system == ICD_10_CM:
+            assert simple_icd_10_cm.get_description(code.rstrip("-").rstrip(".")) == display
+
+
+def test_every_meaning_is_a_value_set():
+    names = {path.stem for path in FILES}
+    assert {str(meaning) for meaning in Meaning} - names == {"facet-words", "something-else"}
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "expected"),
+    [
+        (ICD_10_CM, "M54.50", {"low-back-pain"}),
+        ("http://hl7.org/fhir/sid/icd-10", "m545", {"low-back-pain"}),
+        ("urn:oid:2.16.840.1.113883.6.96", "278860009", {"chronic-low-back-pain"}),
+        ("urn:oid:2.16.840.1.113883.6.1", "72514-3", {"pain-score"}),
+        ("urn:oid:2.16.840.1.113883.6.12", "20560", {"dry-needling-orders"}),
+        ("http://snomed.info/sct/", "23056005", {"lumbar-radiculopathy"}),
+        (ICD_10_CM, "M51.361", {"degenerative-lumbar-disease", "lumbar-radiculopathy"}),
+        (ICD_10_CM, "M51.36", {"degenerative-lumbar-disease"}),
+        (ICD_10_CM, "G43.909", {"headache"}),
+        (ICD_10_CM, "M62.830", {"myofascial-pain", "other-musculoskeletal-pain"}),
+        (ICD_10_CM, "M54.1", set()),
+        (ICD_10_CM, "J30.2", set()),
+        (SNOMED_CT, "20560", set()),
+        (CPT, " 97110 ", {"active-therapy"}),
+        (LOINC, "LA10139-6", {"pain-score-answers"}),
+    ],
+)
+def test_membership(system, code, expected, guideline):
+    assert guideline.value_sets.of_code(system, code) == expected
+
+
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [("https://clinic.example.org", "M54.50"), (None, "M54.50"), (ICD_10_CM, None), (ICD_10_CM, ""), ([], {}), (1, 2)],
+)
+def test_an_unknown_system_or_no_code_says_nothing(system, code, guideline):
+    assert guideline.value_sets.of_code(system, code) is None
+
+
+def test_a_very_long_code_costs_no_memory_and_matches_nothing_more(guideline):
+    before = len(guideline.value_sets._seen)
+    assert guideline.value_sets.of_code(ICD_10_CM, "M54.50" + "9" * 1_000_000) == frozenset()
+    assert len(guideline.value_sets._seen) == before
+
+
+def test_a_text_matches_by_its_exact_words_only_when_no_known_code_is_there(guideline):
+    words = guideline.value_sets
+    assert words.of_concept({"text": " low  back PAIN "}).value_sets == {"low-back-pain"}
+    assert words.of_concept({"text": "Low back pain (finding)"}).value_sets == {"low-back-pain"}
+    assert words.of_concept({"text": "low back pain after lifting"}).value_sets == set()
+    coded = {"text": "Low back pain", "coding": [{"system": ICD_10_CM, "code": "J30.2"}]}
+    assert words.of_concept(coded).value_sets == set()
+    assert words.of_concept(coded).coded
+
+
+@pytest.mark.parametrize("odd", [None, [], "text", 7, {"coding": {}}, {"coding": [None, 5, {}]}, {"text": 5}])
+def test_what_is_no_concept_is_empty(odd, guideline):
+    assert guideline.value_sets.of_concept(odd).empty
+
+
+def site_file(folder, **changes):
+    resource = {
+        "resourceType": "ValueSet",
+        "id": "dry-needling-orders",
+        "compose": {"include": [{"system": "https://clinic.example.org", "concept": [{"code": "DN1", "display": "DN"}]}]},
+    }
+    resource.update(changes)
+    (folder / "local.json").write_text(json.dumps(resource), encoding="utf-8")
+
+
+def test_a_site_adds_codes_without_touching_the_package(tmp_path):
+    site_file(tmp_path)
+    loaded = value_sets.load(FOLDER, tmp_path)
+    assert loaded.of_code("https://clinic.example.org", "dn1") == {"dry-needling-orders"}
+    assert loaded.of_code(CPT, "20560") == {"dry-needling-orders"}
+    assert loaded.of_code("https://clinic.example.org", "other") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "must_say"),
+    [
+        ({"id": "nobody"}, "local.json: id: 'nobody' extends no value set of ours"),
+        ({"id": 5}, "local.json: id: is missing"),
+        ({"resourceType": "CodeSystem"}, "local.json: resourceType: must be ValueSet"),
+        ({"compose": {}}, "local.json: compose.include: must list a system with concepts or filters"),
+        ({"compose": {"include": [{"system": 5}]}}, "local.json: compose.include.system: must be text"),
+        ({"compose": {"include": [{"system": "s"}]}}, "local.json: compose.include.concept: must list at least one code"),
+        (
+            {"compose": {"include": [{"system": "s", "concept": [{"code": " "}]}]}},
+            "local.json: compose.include.concept.code: must be text",
+        ),
+        (
+            {"compose": {"include": [{"system": "s", "filter": [{"op": "regex", "value": "M.*"}]}]}},
+            "local.json: compose.include.filter.op: only is-a is supported",
+        ),
+    ],
+)
+def test_a_wrong_site_file_is_refused_by_name(changes, must_say, tmp_path):
+    site_file(tmp_path, **changes)
+    with pytest.raises(KnowledgeError) as refused:
+        value_sets.load(FOLDER, tmp_path)
+    assert str(refused.value) == must_say
+
+
+def test_a_site_file_that_is_no_json_and_a_folder_that_is_not_there(tmp_path):
+    (tmp_path / "x.json").write_text("{", encoding="utf-8")
+    with pytest.raises(KnowledgeError, match=r"x\.json: is not JSON"):
+        value_sets.load(FOLDER, tmp_path)
+    with pytest.raises(KnowledgeError, match="does not exist"):
+        value_sets.load(FOLDER, tmp_path / "nowhere")
+
+
+def test_a_filter_without_a_display_stands_for_itself(tmp_path):
+    category = {"property": "concept", "op": "is-a", "value": "LOC"}
+    site_file(tmp_path, compose={"include": [{"system": "https://clinic.example.org", "filter": [category]}]})
+    loaded = value_sets.load(FOLDER, tmp_path)
+    assert loaded.of_code("https://clinic.example.org", "LOC.12") == {"dry-needling-orders"}
