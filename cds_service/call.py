@@ -8,7 +8,8 @@ from datetime import date
 from cds_service.decoding import decode
 from cds_service.errors import UnknownService
 from cds_service.fhir.prefetch import gather
-from cds_service.protocol import CardsResponse, hook_of, read_request
+from cds_service.hook_request import hook_of, read_request
+from cds_service.protocol import CardsResponse
 from cds_service.services import CdsService, Guidance, Registry
 
 

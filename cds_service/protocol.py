@@ -1,203 +1,22 @@
-"""CDS Hooks wire types as the specification words them: what a client sends and what we answer."""
+"""CDS Hooks answers as the specification words them: discovery, cards, suggestions, actions."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
-
-from cds_service.errors import InvalidFields, Issue, WrongHook
 
 SUMMARY_LIMIT = 140
 """A card's summary must be shorter than this, in characters and in UTF-16 units (conformance R2, V8)."""
 
-_UUID = re.compile(r"(?:urn:uuid:)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-_ABSOLUTE_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
-
-
-class _Received(BaseModel):
-    """What clients send: unknown fields are accepted and ignored (C5), types are not converted."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", strict=True, frozen=True)
+NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 
 
 class _Sent(BaseModel):
     """What we answer: absent rather than null (D5), no field that the specification does not know."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
-
-
-NonEmpty = Annotated[str, StringConstraints(min_length=1)]
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-
-
-def _uuid(text: str) -> str:
-    if not _UUID.fullmatch(text):
-        raise ValueError("must be a UUID")
-    return text.lower().removeprefix("urn:uuid:")
-
-
-def _url(text: str) -> str:
-    if not _ABSOLUTE_URL.fullmatch(text):
-        raise ValueError("must be an absolute http(s) URL")
-    return text
-
-
-def _bearer(text: str) -> str:
-    if text.lower() != "bearer":
-        raise ValueError("must be Bearer")
-    return text
-
-
-def _bundle(value: dict[str, Any]) -> dict[str, Any]:
-    if value.get("resourceType") != "Bundle":
-        raise ValueError("must be a Bundle")
-    if not isinstance(value.get("entry", []), list):
-        raise ValueError("must be a Bundle whose entry is an array")
-    return value
-
-
-class FhirAuthorization(_Received):
-    """The client's token for its FHIR server: transient, never stored, never logged (C4)."""
-
-    access_token: NonEmpty = Field(repr=False)
-    token_type: Annotated[str, AfterValidator(_bearer)]
-    expires_in: int
-    scope: str
-    subject: str
-    patient: str | None = None
-
-
-class OrderSelectContext(_Received):
-    """The context of order-select (C6): only the selected draft orders are meant."""
-
-    user_id: NonEmpty
-    patient_id: Identifier
-    encounter_id: str | None = None
-    selections: Annotated[list[str], Field(min_length=1)]
-    draft_orders: Annotated[dict[str, Any], AfterValidator(_bundle)]
-
-
-class OrderSignContext(_Received):
-    """The context of order-sign (C6): all draft orders are meant."""
-
-    user_id: NonEmpty
-    patient_id: Identifier
-    encounter_id: str | None = None
-    draft_orders: Annotated[dict[str, Any], AfterValidator(_bundle)]
-
-
-_CONTEXTS: Mapping[str, type[OrderSelectContext | OrderSignContext]] = {
-    "order-select": OrderSelectContext,
-    "order-sign": OrderSignContext,
-}
-
-
-class _Envelope(_Received):
-    hook: NonEmpty
-    hook_instance: Annotated[str, AfterValidator(_uuid)]
-    context: dict[str, Any]
-    prefetch: dict[str, Any] | None = None
-    fhir_server: Annotated[str, AfterValidator(_url)] | None = None
-    fhir_authorization: FhirAuthorization | None = Field(default=None, repr=False)
-
-    @model_validator(mode="after")
-    def _authorization_needs_a_server(self) -> _Envelope:
-        if self.fhir_authorization is not None and self.fhir_server is None:
-            raise ValueError("fhirServer is required when fhirAuthorization is present")
-        return self
-
-
-class HookRequest(BaseModel):
-    """A CDS Hooks request: envelope and context typed, FHIR parts still raw JSON."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
-    hook: str
-    hook_instance: str
-    context: OrderSelectContext | OrderSignContext
-    prefetch: dict[str, Any]
-    fhir_server: str | None = None
-    fhir_authorization: FhirAuthorization | None = Field(default=None, repr=False)
-
-    @property
-    def selections(self) -> tuple[str, ...] | None:
-        """Return the selected orders of order-select; None for order-sign, which means every draft order."""
-        return tuple(self.context.selections) if isinstance(self.context, OrderSelectContext) else None
-
-
-def hook_of(document: Mapping[str, Any]) -> str:
-    """Return the hook a decoded request names, or "" when it names none."""
-    hook = document.get("hook")
-    return hook if isinstance(hook, str) else ""
-
-
-def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
-    """Validate a decoded request for a service of `hook`.
-
-    Raises:
-        InvalidFields: fields are missing or wrong; each is named by its path.
-        WrongHook: the request is for another hook.
-    """
-    try:
-        envelope = _Envelope.model_validate(document)
-    except ValidationError as fault:
-        raise InvalidFields(*_issues(fault)) from None
-    if envelope.hook != hook:
-        raise WrongHook(Issue(f"hook must be {hook} for this service", "hook"))
-    try:
-        context = _CONTEXTS[hook].model_validate(envelope.context)
-    except ValidationError as fault:
-        raise InvalidFields(*_issues(fault, "context")) from None
-    return HookRequest.model_construct(
-        hook=envelope.hook,
-        hook_instance=envelope.hook_instance,
-        context=context,
-        prefetch=envelope.prefetch or {},
-        fhir_server=envelope.fhir_server,
-        fhir_authorization=envelope.fhir_authorization,
-    )
-
-
-_WORDS = {
-    "missing": "is required",
-    "string_type": "must be a string",
-    "string_too_short": "must not be empty",
-    "string_too_long": "is too long",
-    "int_type": "must be a whole number",
-    "dict_type": "must be an object",
-    "list_type": "must be an array",
-    "too_short": "must not be empty",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-}
-
-
-def _issues(fault: ValidationError, prefix: str = "") -> list[Issue]:
-    """Word each fault ourselves: pydantic's own words quote the data."""
-    issues = []
-    for error in fault.errors(include_url=False, include_input=False):
-        path = ".".join(str(part) for part in ((prefix,) if prefix else ()) + error["loc"])
-        if error["type"] == "value_error":
-            words = str(error["ctx"]["error"])
-        else:
-            words = _WORDS.get(error["type"], "is not valid")
-        issues.append(Issue(f"{path} {words}".strip(), path))
-    return issues
-
-
-# ---------------------------------------------------------------- what we answer
 
 
 class Coding(_Sent):

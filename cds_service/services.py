@@ -9,7 +9,8 @@ from typing import Any
 
 from cds_service.errors import PrefetchMissing, UnknownService
 from cds_service.fhir.chart import Chart
-from cds_service.protocol import Card, HookRequest, ServiceDescription
+from cds_service.hook_request import HookRequest
+from cds_service.protocol import Card, ServiceDescription
 
 __all__ = [
     "CdsService",

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from cds_service.main import create
 from cds_service.services import Registry
 from cds_service.settings import Settings
+from hooks import load_services
 from hooks.dry_needling import guideline as guideline_module
 from hooks.dry_needling.guideline import Guideline
 from tests.cases import TODAY
@@ -38,6 +39,4 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
-    from hooks import load_services
-
     return Registry(load_services())

@@ -17,7 +17,15 @@ from tests.cases import FIXTURES
 PATIENTS = FIXTURES / "patients"
 READ = {
     "Patient": ("id", "birthDate", "gender", "name"),
-    "Condition": ("id", "clinicalStatus", "verificationStatus", "code", "subject", "onsetDateTime", "abatementDateTime"),
+    "Condition": (
+        "id",
+        "clinicalStatus",
+        "verificationStatus",
+        "code",
+        "subject",
+        "onsetDateTime",
+        "abatementDateTime",
+    ),
     "Observation": ("id", "status", "code", "subject", "effectiveDateTime", "valueQuantity"),
     "Procedure": ("id", "status", "code", "subject", "performedDateTime", "performedPeriod"),
     "ServiceRequest": ("id", "status", "intent", "code", "subject", "authoredOn"),

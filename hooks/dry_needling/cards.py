@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from cds_service.decision import Note
-from cds_service.protocol import Card, Coding, HookRequest, Link, Source
+from cds_service.hook_request import HookRequest
+from cds_service.protocol import Card, Coding, Link, Source
 from hooks.dry_needling import suggestions
 from hooks.dry_needling.decision import Decided
 from hooks.dry_needling.grounds import STATED_REASON, Ground
@@ -169,8 +170,8 @@ def _extension(
             }
             for name in cited
         ],
-        "notes": [note.id for note, _ in notes],
         "knowledgeVersion": knowledge.version,
+        **({"notes": [note.id for note, _ in notes]} if notes else {}),
         **({"decidedBy": list(entries.values())} if entries else {}),
     }
 

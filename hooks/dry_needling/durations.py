@@ -23,7 +23,7 @@ def chronicity(
 ) -> tuple[Chronicity, tuple[Problem, ...]]:
     """Return how long low back pain has lasted, and the problems that prove it.
 
-    Chronic by code, by an active chronic-pain condition beside it, or because the earliest onset is 84 or more days old.
+    Chronic by code, by an active chronic-pain condition beside it, or because the earliest onset is 84 days old.
     A recording date can prove chronic, never acute.
     """
     if not low_back:

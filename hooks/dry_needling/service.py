@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from cds_service.fhir.chart import Availability, Chart
-from cds_service.protocol import HookRequest
+from cds_service.hook_request import HookRequest
 from cds_service.services import CdsService, Guidance, PrefetchMissing, PrefetchTemplate
 from hooks.dry_needling import cards, care, diagnoses, guideline, orders, scores
 from hooks.dry_needling.decision import Decided, decide

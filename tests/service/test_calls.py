@@ -24,7 +24,7 @@ def check_by_hand(case: Case, status: int, body: dict[str, Any]) -> None:
     cards = body["cards"]
     rules = [card["extension"][EXTENSION]["rule"] for card in cards]
     assert rules == told["rules"], f"rules {rules}, by hand {told['rules']}"
-    notes = [note for card in cards for note in card["extension"][EXTENSION]["notes"]]
+    notes = [note for card in cards for note in card["extension"][EXTENSION].get("notes", [])]
     for note in told.get("notes", []):
         assert note in notes, f"{note} does not join: {notes}"
     for note in told.get("without", []):

@@ -53,7 +53,7 @@ def test_broken_rules_are_refused_with_words_that_help(path, tmp_path):
 )
 def test_broken_evidence_is_refused(evidence, must_say, tmp_path):
     (tmp_path / "evidence.toml").write_text(evidence, encoding="utf-8")
-    with pytest.raises(KnowledgeError, match="evidence.toml") as refused:
+    with pytest.raises(KnowledgeError, match=r"evidence\.toml") as refused:
         load(tmp_path)
     assert str(refused.value) == must_say
 

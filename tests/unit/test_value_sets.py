@@ -97,7 +97,9 @@ def site_file(folder, **changes):
     resource = {
         "resourceType": "ValueSet",
         "id": "dry-needling-orders",
-        "compose": {"include": [{"system": "https://clinic.example.org", "concept": [{"code": "DN1", "display": "DN"}]}]},
+        "compose": {
+            "include": [{"system": "https://clinic.example.org", "concept": [{"code": "DN1", "display": "DN"}]}]
+        },
     }
     resource.update(changes)
     (folder / "local.json").write_text(json.dumps(resource), encoding="utf-8")
@@ -119,7 +121,10 @@ def test_a_site_adds_codes_without_touching_the_package(tmp_path):
         ({"resourceType": "CodeSystem"}, "local.json: resourceType: must be ValueSet"),
         ({"compose": {}}, "local.json: compose.include: must list a system with concepts or filters"),
         ({"compose": {"include": [{"system": 5}]}}, "local.json: compose.include.system: must be text"),
-        ({"compose": {"include": [{"system": "s"}]}}, "local.json: compose.include.concept: must list at least one code"),
+        (
+            {"compose": {"include": [{"system": "s"}]}},
+            "local.json: compose.include.concept: must list at least one code",
+        ),
         (
             {"compose": {"include": [{"system": "s", "concept": [{"code": " "}]}]}},
             "local.json: compose.include.concept.code: must be text",

@@ -1,0 +1,199 @@
+"""Cards (R2-R8, V4, V8): suggestions that lose nothing, stable ids, chart text that cannot become markup."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from cds_service.protocol import Action, Card, Coding, Source
+from hooks.dry_needling.cards import escaped
+from tests.cases import EXTENSION, TODAY
+from tests.charts import cards, code, condition, needling, request
+
+DAY = TODAY.date()
+
+
+def only(registry, sent):
+    (card,) = cards(registry, sent, DAY)
+    return card
+
+
+def test_an_update_carries_the_whole_order_and_loses_nothing_of_it(registry):
+    """R4: nulls in primitive arrays, extensions, contained resources and numbers stay as they were."""
+    order = needling(
+        note=[{"text": "left side"}],
+        contained=[{"resourceType": "Condition", "id": "x"}],
+        extension=[{"url": "https://example.org/e", "valueDecimal": 0.1}],
+        category=[{"coding": [{"code": "1"}], "text": "é\u2028"}],
+        instantiatesUri=["a", None],
+        _instantiatesUri=[None, {"extension": [{"url": "https://example.org/x", "valueString": "y"}]}],
+        quantityQuantity={"value": 12345678901234567},
+        reasonCode=[code("icd", "M54.2")],
+    )
+    (suggestion,) = only(registry, request(order=order))["suggestions"]
+    (action,) = suggestion["actions"]
+    assert action["type"] == "update"
+    assert action["resource"].pop("note") == [
+        {"text": "left side"},
+        {
+            "text": "Review the benefit of dry needling by 2027-02-15 (12 weeks): "
+            "relief is expected to be short-term only."
+        },
+    ]
+    order.pop("note")
+    assert action["resource"] == order
+
+
+def test_a_referral_carries_subject_encounter_requester_and_intent_of_the_draft(registry):
+    order = needling(intent="plan", encounter={"reference": "Encounter/9"}, requester={"reference": "Practitioner/1"})
+    suggestions = only(registry, request(condition("278860009", "sct"), order=order))["suggestions"]
+    assert [s["actions"][0]["type"] for s in suggestions] == ["delete", "create"]
+    assert suggestions[0]["isRecommended"] is True
+    assert suggestions[0]["actions"][0]["resourceId"] == "ServiceRequest/order"
+    created = suggestions[1]["actions"][0]["resource"]
+    assert created == {
+        "resourceType": "ServiceRequest",
+        "status": "draft",
+        "intent": "plan",
+        "code": {
+            "coding": [
+                {"system": "http://snomed.info/sct", "code": "91251008", "display": "Physical therapy procedure"}
+            ],
+            "text": "Supervised exercise / physical therapy",
+        },
+        "subject": {"reference": "Patient/p1"},
+        "encounter": {"reference": "Encounter/9"},
+        "requester": {"reference": "Practitioner/1"},
+    }
+
+
+def test_a_referral_for_a_draft_without_subject_is_for_the_patient_in_context(registry):
+    order = needling()
+    del order["subject"]
+    suggestions = only(registry, request(condition("278860009", "sct"), order=order))["suggestions"]
+    assert suggestions[1]["actions"][0]["resource"]["subject"] == {"reference": "Patient/p1"}
+
+
+def test_every_suggestion_has_one_action_whose_description_says_it_all(registry):
+    """The largest EHR shows the description, not the label."""
+    for suggestion in only(registry, request(condition("278860009", "sct")))["suggestions"]:
+        (action,) = suggestion["actions"]
+        assert len(action["description"]) > 20
+        assert suggestion["uuid"]
+
+
+def test_ids_are_stable_for_a_call_and_differ_between_calls(registry):
+    """R2, V4: unique per call, repeatable, so that a repeated request is recognised."""
+    sent = request(condition("278860009", "sct"))
+    first, again = only(registry, sent), only(registry, sent)
+    assert first == again
+    sent["hookInstance"] = "d1577c69-dfbe-44ad-ba6d-3e05e953b2eb"
+    other = only(registry, sent)
+    ids = [card["uuid"] for card in (first, other)] + [s["uuid"] for c in (first, other) for s in c["suggestions"]]
+    assert len(set(ids)) == len(ids)
+
+
+def test_override_reasons_are_complete_codings_of_the_hl7_code_system(registry):
+    """R5."""
+    reasons = only(registry, request(condition("M54.2")))["overrideReasons"]
+    assert len(reasons) == 8
+    assert {reason["system"] for reason in reasons} == {
+        "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
+    }
+    assert {"patient-ineligible", "need-more-info"} <= {reason["code"] for reason in reasons}
+
+
+def test_source_has_a_topic_with_system_and_code_and_links_are_absolute(registry):
+    """R2, R6; Inferno's checks."""
+    card = only(registry, request(condition("278860009", "sct")))
+    assert card["source"]["topic"] == {
+        "system": "urn:dry-needling-cds:topic",
+        "code": "R1NotRecommendedChronicLowBackPain",
+        "display": "not recommended chronic lbp",
+    }
+    assert card["links"]
+    for link in card["links"]:
+        assert link["type"] == "absolute"
+        assert link["url"].startswith("https://")
+
+
+def test_no_system_actions_are_sent(client):
+    """R7."""
+    response = client.post("/cds-services/dry-needling-order-select", json=request(condition("M54.2")))
+    assert set(response.json) == {"cards"}
+
+
+def test_the_extension_says_for_machines_why_the_card_fired(registry):
+    """R8: reverse-domain key; rule, date, evidence and entries with their roles."""
+    root = condition("M54.16", code=code("icd", "M54.16", display="Radiculopathy, lumbar region"))
+    card = only(registry, request(condition("278860009", "sct", code=code("sct", "278860009", display="CLBP")), root))
+    told = card["extension"][EXTENSION]
+    assert told["rule"] == "R4"
+    assert told["evaluationDate"] == "2026-11-23"
+    assert {"id": "E3", "reviewed": "2026-11-23", "nextReview": "2027-11-23"} in told["evidence"]
+    assert told["orders"] == ["ServiceRequest/order"]
+    assert {"reference": "Condition/c-278860009", "display": "CLBP", "role": "low back pain (problem list)"} in told[
+        "decidedBy"
+    ]
+    assert {
+        "reference": "Condition/c-M54.16",
+        "display": "Radiculopathy, lumbar region",
+        "role": "nerve-root pain (problem list)",
+    } in told["decidedBy"]
+    for entry in told["decidedBy"]:
+        assert entry["display"] in card["detail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<script>alert(1)</script>", "\\<script\\>alert(1)\\</script\\>"),
+        ("[click](https://evil.example.org)", "\\[click\\](https:\\//evil.example.org)"),
+        ("a\n\n# heading\n- x", "a \\# heading - x"),
+        ("www.evil.example.org", "www\\.evil.example.org"),
+        ("**bold** `code` ~x~ |a|", "\\*\\*bold\\*\\* \\`code\\` \\~x\\~ \\|a\\|"),
+        ("back\\slash", "back\\\\slash"),
+    ],
+)
+def test_chart_text_cannot_become_markup(text, shown, registry):
+    """No HTML, no links, no lines of its own: chart text is shown as it is."""
+    assert escaped(text) == shown
+    entry = condition("278860009", code={"text": text, **code("sct", "278860009")})
+    detail = only(registry, request(entry))["detail"]
+    assert shown in detail
+
+
+def test_long_chart_text_is_cut_and_braces_do_no_harm(registry):
+    words = "{order} {0} " + "x" * 500
+    entry = condition("M79.18", code={"text": words, **code("icd", "M79.18")})
+    detail = only(registry, request(entry))["detail"]
+    assert "{order} {0} xxx" in detail
+    assert "x" * 81 not in detail
+
+
+def card(**changes):
+    topic = Coding(system="urn:x", code="a", display="a")
+    fields = {"uuid": "u", "summary": "s", "indicator": "info", "detail": "d", "source": Source(label="l", topic=topic)}
+    return Card(**{**fields, **changes})
+
+
+def test_a_summary_of_140_characters_or_utf_16_units_is_refused():
+    """R2, V8."""
+    assert card(summary="x" * 139)
+    for summary in ("x" * 140, "\N{SYRINGE}" * 70):
+        with pytest.raises(ValidationError):
+            card(summary=summary)
+
+
+def test_actions_and_suggestions_that_the_standard_forbids_cannot_be_built():
+    """R3, R4."""
+    for wrong in (
+        {"type": "delete"},
+        {"type": "create"},
+        {"type": "delete", "resource": {}, "resource_id": "a"},
+        {"type": "update", "resource": {"a": 1}, "resource_id": "a"},
+    ):
+        with pytest.raises(ValidationError):
+            Action(description="d", **wrong)
+    with pytest.raises(ValidationError):
+        card(selection_behavior="any")

@@ -1,0 +1,139 @@
+"""The command line: cards as a clinician reads them, the trace, clear errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cds_service import cli
+from cds_service.settings import Settings, environment_variable
+from tests.cases import FIXTURES
+
+CASE = str(FIXTURES / "calls" / "r1-chronic-code-on-problem-list" / "request.json")
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(cli.main, list(arguments), **options)
+
+
+def test_call_prints_the_card_as_a_clinician_would_read_it():
+    result = run("call", CASE)
+    assert result.exit_code == 0
+    assert result.output.startswith(
+        "[WARNING] Dry needling: not recommended for chronic low back pain without nerve-root pain\n\nWhy: "
+    )
+    assert "  * Remove the dry needling order (delete)" in result.output
+    assert "**" not in result.output
+
+
+def test_call_prints_the_response_as_json():
+    response = json.loads(run("call", "--json", CASE).output)
+    assert response["cards"][0]["indicator"] == "warning"
+
+
+def test_call_explains_orders_findings_and_every_rule():
+    output = run("call", "--explain", "--today", "2026-11-23", CASE).output
+    assert "Evaluated on 2026-11-23 with knowledge 1.0.0+" in output
+    assert "ServiceRequest/needling 'Needle insertion without injection, 1 or 2 muscles': considered as dry-" in output
+    assert "        Condition/back\n" in output
+    assert "  R1 not-recommended-chronic-lbp: fired (" in output
+    assert "  R2 not-for-facet-pain: not met (facet_pain is false)" in output
+    assert "  R8 no-indication: an earlier rule decided" in output
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("silent/needling-not-selected", "not selected"),
+        ("silent/drafts-stripped", "1 selections name no draft order"),
+        ("silent/revoked-order", "no order: not to be performed, or already over"),
+        ("silent/medication-order", "not a request for a procedure"),
+        ("calls/r8-another-patients-condition", "1 entries about other patients were ignored"),
+        ("calls/r8-unreadable-condition", "Could not be read:\n  Condition/back"),
+        ("calls/r8-free-text-problem", "Free text only:\n  Condition/back 'Bad back since the war'"),
+    ],
+)
+def test_the_trace_says_why_an_order_or_entry_was_passed_over(case, said):
+    assert said in run("call", "--explain", str(FIXTURES / case / "request.json")).output
+
+
+def test_a_silent_call_says_so():
+    result = run("call", str(FIXTURES / "silent" / "acupuncture" / "request.json"))
+    assert result.exit_code == 0
+    assert result.output.strip() == "No card: the service has nothing to say about this call."
+
+
+def test_standard_input_and_a_named_service():
+    body = Path(CASE).read_bytes()
+    assert run("call", "--service", "dry-needling-order-select", "-", input=body).exit_code == 0
+    result = run("call", "--service", "dry-needling-order-sign", CASE)
+    assert result.exit_code == cli.EXIT_REFUSED
+    assert "Refused (400): hook must be order-sign for this service" in result.output
+
+
+def test_a_refused_request_has_exit_code_1():
+    result = run("call", str(FIXTURES / "calls" / "412-conditions-absent" / "request.json"))
+    assert result.exit_code == 1
+    assert result.output == "Refused (412): prefetch.conditions is required for this order and was not sent\n"
+    result = run("call", "--json", "-", input=b"{")
+    assert result.exit_code == 1
+    assert '"OperationOutcome"' in result.output
+    assert run("call", "-", input=b'{"hook": "patient-view"}').output.startswith("Refused (404)")
+
+
+def test_wrong_usage_has_exit_code_2():
+    assert run("call", "/nowhere.json").exit_code == 2
+    assert run("dance").exit_code == 2
+
+
+def test_wrong_settings_and_knowledge_have_exit_code_3(tmp_path):
+    result = run("settings", env={"CDS_PORT": "zero"})
+    assert result.exit_code == 3
+    assert "CDS_PORT must be a whole number" in result.output
+    (tmp_path / "x.json").write_text("{", encoding="utf-8")
+    result = run("services", env={"CDS_SITE_VALUE_SETS": str(tmp_path)})
+    assert result.exit_code == 3
+    assert "Wrong knowledge: x.json: is not JSON" in result.output
+
+
+def test_services_lists_prefetch_owner_and_review(monkeypatch):
+    output = run("services").output
+    assert "dry-needling-order-select  (order-select)" in output
+    assert "conditions (required): Condition?patient={{context.patientId}}" in output
+    assert "nothing overdue" in output
+    monkeypatch.setattr(cli, "local_time", lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
+    assert "OVERDUE: guideline, E1, " in run("services").output
+
+
+def test_services_as_json_is_discovery(client):
+    assert json.loads(run("services", "--json").output) == client.get("/cds-services").json
+
+
+def test_settings_lists_every_setting_with_its_help():
+    output = run("settings", env={"CDS_PORT": "9000"}).output
+    for item in fields(Settings):
+        assert environment_variable(item.name) in output
+        assert item.metadata["help"] in output
+    assert "CDS_PORT=9000  (default 8080)" in output
+
+
+@pytest.mark.parametrize("command", ["serve", "call", "services", "settings"])
+def test_every_command_has_help_with_an_example(command):
+    output = run(command, "--help").output
+    assert "Example" in output
+    assert "cds-service" in output
+
+
+def test_serve_starts_the_web_server_as_the_settings_say(monkeypatch):
+    started = []
+    monkeypatch.setattr(cli.os, "execv", lambda _, arguments: started.extend(arguments))
+    result = run("serve", env={"CDS_PORT": "9001", "CDS_WORKERS": "3"})
+    assert result.exit_code == 0
+    assert started[2] == "gunicorn"
+    assert "127.0.0.1:9001" in started
+    assert started[started.index("--workers") + 1] == "3"

@@ -1,0 +1,58 @@
+"""Rules of the house that the import contracts cannot say."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+MODULES = sorted(path for package in ("cds_service", "hooks") for path in (ROOT / package).rglob("*.py"))
+BANNED = {"utils", "helpers", "common", "base", "manager", "core", "misc"}
+HOMES = {
+    "flask": {"cds_service/app.py", "cds_service/endpoints.py", "cds_service/main.py"},
+    "fhir": {"cds_service/fhir/chart.py"},
+    "click": {"cds_service/cli.py"},
+    "structlog": {"cds_service/telemetry.py"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_module_is_small_says_its_job_first_and_has_a_good_name(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith('"""')
+    assert len(text.splitlines()) <= 300
+    assert path.stem not in BANNED
+
+
+@pytest.mark.parametrize(("library", "homes"), HOMES.items())
+def test_each_library_has_its_home(library, homes):
+    used = {str(path.relative_to(ROOT)) for path in MODULES if library in imported(path)}
+    assert used == homes
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_public_function_and_class_has_a_docstring(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+
+
+def test_nothing_catches_everything():
+    """Every failure is a named error; the one handler for defects is registered with Flask, not an except."""
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ExceptHandler):
+                assert node.type is not None
+                assert "Exception" not in {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)}

@@ -1,0 +1,408 @@
+"""Reading FHIR: odd shapes of prefetch, references, scores, care and orders, each read or named, never guessed."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from cds_service.fhir.chart import Availability, UnreadableEntry, check
+from cds_service.fhir.prefetch import gather
+from cds_service.fhir.value_sets import Concept, ValueSets
+from hooks.dry_needling import care, orders, scores
+from hooks.dry_needling.diagnoses import entry_of
+from hooks.dry_needling.findings import Entry, Modality, Region
+from hooks.dry_needling.grounds import listed, of_sessions
+from tests.charts import QUERIES, bundle, chart, code, condition, needling, score
+
+
+def availability(value, key="conditions"):
+    return gather("p1", {key: value}, QUERIES, {}).availability["conditions"]
+
+
+OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error"}]}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, Availability.EMPTY),
+        (bundle(), Availability.EMPTY),
+        ({"resourceType": "Bundle"}, Availability.EMPTY),
+        (bundle(condition("M54.2")), Availability.PREFETCHED),
+        (condition("M54.2"), Availability.PREFETCHED),
+        (bundle(condition("M54.2"), link=[{"relation": "next", "url": "https://x"}]), Availability.PARTIAL),
+        (OUTCOME, Availability.FAILED),
+        (bundle(OUTCOME), Availability.FAILED),
+        ("text", Availability.FAILED),
+        ([], Availability.FAILED),
+        ({}, Availability.FAILED),
+        ({"resourceType": "Bundle", "entry": "x"}, Availability.FAILED),
+        ({"resourceType": "Bundle", "entry": [None]}, Availability.FAILED),
+        ({"resourceType": "Bundle", "entry": [{"resource": OUTCOME, "search": {"mode": "outcome"}}]}, "failed"),
+    ],
+)
+def test_what_became_of_a_key(value, expected):
+    """P1, P3, V2."""
+    assert availability(value) == expected
+
+
+def test_an_empty_search_under_a_key_of_the_clients_own_is_understood_by_its_self_link():
+    """V1."""
+    link = [{"relation": "self", "url": "https://ehr.example.org/fhir/Condition/_search?patient=p1"}]
+    assert availability(bundle(link=link), "problems") is Availability.EMPTY
+    assert availability(bundle(), "problems") is Availability.ABSENT
+    assert availability(bundle(link=[{"relation": "self", "url": "https://[oops"}]), "problems") is Availability.ABSENT
+
+
+def test_a_list_that_was_cut_off_under_any_key_stays_cut_off():
+    cut = bundle(condition("M54.2"), link=[{"relation": "next", "url": "https://x"}])
+    sent = {"first": cut, "second": bundle(condition("M54.6"))}
+    assert gather("p1", sent, QUERIES, {}).availability["conditions"] is Availability.PARTIAL
+
+
+def test_entries_that_are_no_resources_are_named_by_place():
+    read = gather("p1", {"conditions": {"resourceType": "Bundle", "entry": [5, {"resource": []}]}}, QUERIES, {})
+    assert read.unreadable == ("prefetch.conditions entry 1", "prefetch.conditions entry 2")
+    read = gather("p1", {"patient name": {"resourceType": "Bundle", "entry": [5]}}, QUERIES, {})
+    assert read.unreadable == ("prefetch.other entry 1",)
+
+
+@pytest.mark.parametrize(
+    ("subject", "mine"),
+    [
+        ({"reference": "Patient/p1"}, True),
+        ({"reference": "https://ehr.example.org/fhir/Patient/p1"}, True),
+        ({"reference": "Patient/p1/_history/4"}, True),
+        ({"reference": "urn:uuid:p1"}, True),
+        ({"reference": "#contained"}, True),
+        ({"display": "somebody"}, True),
+        (None, True),
+        ({"reference": "Patient/p2"}, False),
+        ({"reference": "Group/p2"}, False),
+    ],
+)
+def test_whose_entry_it_is(subject, mine):
+    read = chart(condition("M54.2", subject=subject))
+    assert bool(read.entries("Condition")) == mine
+    assert read.foreign == (0 if mine else 1)
+
+
+def test_a_patient_known_by_the_full_url_of_its_entry():
+    patient = {"fullUrl": "urn:uuid:abc", "resource": {"resourceType": "Patient", "id": "p1"}}
+    entry = {"resource": condition("M54.2", subject={"reference": "urn:uuid:abc"})}
+    read = gather("p1", {"all": {"resourceType": "Bundle", "entry": [patient, entry]}}, QUERIES, {})
+    assert read.entries("Condition")
+    assert read.patient["id"] == "p1"
+
+
+def test_an_entry_with_a_full_url_but_without_an_id_is_found_by_it():
+    entry = {"fullUrl": "urn:uuid:9", "resource": {"resourceType": "Condition"}}
+    read = gather("p1", {"all": {"resourceType": "Bundle", "entry": [entry]}}, QUERIES, {})
+    assert read.resolve("urn:uuid:9", {}) == {"resourceType": "Condition"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("Condition/c-M54.2", True),
+        ("https://ehr.example.org/fhir/Condition/c-M54.2", True),
+        ("Condition/c-M54.2/_history/2", True),
+        ("Condition/other", False),
+        ("#x", False),
+        ("", False),
+        (None, False),
+        ({}, False),
+    ],
+)
+def test_references(reference, found):
+    assert (chart(condition("M54.2")).resolve(reference, {}) is not None) == found
+
+
+@pytest.mark.parametrize(
+    "contained", [None, "x", [None], [{"id": "y"}], [{"id": "x"}], [{"id": "x", "resourceType": 5}]]
+)
+def test_a_contained_reference_that_is_not_there(contained):
+    assert chart().resolve("#x", {"contained": contained}) is None
+
+
+def test_only_types_we_read_are_checked():
+    with pytest.raises(UnreadableEntry):
+        check({"resourceType": "Basilisk", "id": "b"}, ("code",))
+
+
+SPANS = [(date(2026, 8, 25), date(2026, 11, 23))]
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"valueQuantity": {"value": 7, "unit": "score"}}, 7),
+        ({"valueQuantity": {"value": 0}}, 0),
+        ({"valueQuantity": {"value": 65, "code": "mm"}}, 6.5),
+        ({"valueQuantity": {"value": 6.5, "unit": "cm"}}, 6.5),
+        ({"valueQuantity": {"value": 40, "unit": "/100"}}, 4),
+        ({"valueQuantity": {"value": 40, "unit": "%"}}, "unreadable"),
+        ({"valueQuantity": {"value": 11}}, "unreadable"),
+        ({"valueQuantity": {"value": -1}}, "unreadable"),
+        ({"valueQuantity": {"value": 5, "comparator": ">"}}, "unreadable"),
+        ({"valueQuantity": {"value": "7"}}, "unreadable"),
+        ({"valueInteger": 3}, 3),
+        ({"valueString": "7/10"}, 7),
+        ({"valueString": " 70 / 100 "}, 7),
+        ({"valueString": "bad"}, "unreadable"),
+        ({"valueCodeableConcept": code("loinc", "LA13942-0")}, 10),
+        ({"valueCodeableConcept": code("loinc", "LA0-0")}, "unreadable"),
+        ({"valueCodeableConcept": {"coding": [None, {"display": "x"}], "text": "4"}}, 4),
+        ({"component": [5, {"code": code("loinc", "8310-5")}], "valueInteger": 6}, 6),
+        ({"valueCodeableConcept": {"coding": [{"code": "4"}, None]}}, "unreadable"),
+        ({}, None),
+        ({"valueInteger": 8, "effectiveDateTime": None}, "unreadable"),
+        ({"valueInteger": 8, "effectiveDateTime": None, "issued": "2026-11-20T10:00:00Z"}, 8),
+        ({"valueInteger": 8, "effectiveDateTime": None, "effectivePeriod": {"end": "2026-11-20"}}, 8),
+        ({"valueInteger": 8, "effectiveDateTime": "2025-01-01"}, None),
+        ({"valueInteger": 8, "valueString": "8"}, "unreadable"),
+        ({"valueInteger": 8, "status": "cancelled"}, None),
+        ({"valueInteger": 8, "status": ["final"]}, None),
+        ({"valueInteger": 80, "referenceRange": [{"high": {"value": 100}}]}, 8),
+        ({"valueInteger": 8, "referenceRange": [{"text": "0 to 10"}]}, 8),
+    ],
+)
+def test_pain_scores_on_every_scale(elements, expected, guideline):
+    """None as an element takes it away; None as the result means no score and nothing to report."""
+    resource = {name: value for name, value in {**score(None), **elements}.items() if value is not None}
+    read, unreadable = scores.read(chart(resource), guideline, SPANS)
+    assert len(read) + len(unreadable) == (0 if expected is None else 1)
+    assert [found.points for found in read] == ([] if expected in (None, "unreadable") else [expected])
+
+
+def test_an_undated_score_is_named(guideline):
+    resource = score(8)
+    del resource["effectiveDateTime"]
+    read, unreadable = scores.read(chart(resource), guideline, SPANS)
+    assert (read, [entry.reference for entry in unreadable]) == ([], ["Observation/score"])
+
+
+def procedure(value="20560", **elements):
+    return {
+        "resourceType": "Procedure",
+        "id": "done",
+        "status": "completed",
+        "code": code("cpt", value),
+        "subject": {"reference": "Patient/p1"},
+        **elements,
+    }
+
+
+def read_care(guideline, today, *resources, drafts=()):
+    return care.read(chart(*resources), guideline, drafts, today)
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [{}, {"performedString": "last spring"}, {"performedDateTime": "soon"}, {"performedPeriod": {}},
+     {"performedDateTime": "2027-01-01"}, {"performedDateTime": "2026-01-01", "code": [5]}],
+)  # fmt: skip
+def test_a_session_that_cannot_be_dated_or_read_is_named(elements, guideline, today):
+    read = read_care(guideline, today, procedure(**elements))
+    assert read.sessions == []
+    assert [entry.reference for entry in read.unreadable] == ([] if "code" in elements else ["Procedure/done"])
+
+
+def test_a_session_that_breaks_fhir_is_named(guideline, today):
+    broken = procedure(performedDateTime="2026-01-01", performedPeriod={"start": 5})
+    assert [entry.reference for entry in read_care(guideline, today, broken).unreadable] == ["Procedure/done"]
+
+
+def test_a_period_with_one_end_is_one_day(guideline, today):
+    (session,) = read_care(guideline, today, procedure(performedPeriod={"end": "2026-05-01"})).sessions
+    assert session.first == session.last
+    assert session.modality is Modality.DRY_NEEDLING
+
+
+def test_care_that_breaks_fhir_is_named_and_the_next_is_taken(guideline, today):
+    resources = (
+        procedure("97110", id="new", performedDateTime="2026-09-01", performedPeriod={}),
+        procedure("97110", id="old", performedDateTime="2026-01-01"),
+        procedure("97110", id="older", performedDateTime="2025-01-01"),
+    )
+    read = read_care(guideline, today, *resources)
+    assert [entry.reference for entry in read.care_tried] == ["Procedure/old"]
+    assert [entry.reference for entry in read.unreadable] == ["Procedure/new"]
+
+
+def service_request(**elements):
+    return {**needling(code=code("cpt", "97110"), status="active", id="therapy"), **elements}
+
+
+@pytest.mark.parametrize(
+    ("elements", "active", "tried"),
+    [
+        ({}, 1, 1),
+        ({"status": "completed", "authoredOn": "2026-01-01"}, 0, 1),
+        ({"status": "revoked"}, 0, 0),
+        ({"doNotPerform": True}, 0, 0),
+        ({"code": code("cpt", "99999")}, 0, 0),
+        ({"intent": 5}, 0, 0),
+    ],
+)
+def test_therapy_on_request(elements, active, tried, guideline, today):
+    read = read_care(guideline, today, service_request(**elements))
+    assert (len(read.active_therapy), len(read.care_tried)) == (active, tried)
+
+
+def plan(**elements):
+    return {
+        "resourceType": "CarePlan",
+        "id": "plan",
+        "status": "active",
+        "intent": "plan",
+        "subject": {"reference": "Patient/p1"},
+        "activity": [{"detail": {"status": "scheduled", "code": code("sct", "52052004")}}],
+        **elements,
+    }
+
+
+@pytest.mark.parametrize(
+    ("elements", "active", "unreadable"),
+    [
+        ({}, 1, 0),
+        ({"status": "completed"}, 0, 0),
+        ({"activity": [{"detail": {"status": "stopped", "code": code("sct", "52052004")}}]}, 0, 0),
+        ({"activity": "x", "category": [code("sct", "91251008")]}, 0, 1),
+        ({"activity": [], "category": [code("sct", "91251008", display="Physical therapy")]}, 1, 0),
+        ({"activity": [5, {"detail": 5}]}, 0, 0),
+        ({"intent": 7}, 0, 1),
+    ],
+)
+def test_care_plans(elements, active, unreadable, guideline, today):
+    read = read_care(guideline, today, plan(**elements))
+    assert (len(read.active_therapy), len(read.unreadable)) == (active, unreadable)
+
+
+def read_orders(guideline, today, *drafts, selections=None, in_chart=()):
+    return orders.read({"entry": [{"resource": d} for d in drafts]}, selections, chart(*in_chart), guideline, today)
+
+
+@pytest.mark.parametrize(
+    ("elements", "region"),
+    [
+        ({}, Region.UNKNOWN),
+        ({"bodySite": [code("sct", "45048000")]}, Region.ELSEWHERE),
+        ({"bodySite": [code("sct", "122496007")]}, Region.LOW_BACK),
+        ({"bodySite": [code("sct", "45048000"), code("sct", "122496007")]}, Region.LOW_BACK),
+        ({"bodySite": [code("sct", "45048000"), {"text": "somewhere"}]}, Region.UNKNOWN),
+        ({"bodySite": [{"text": "Upper back"}]}, Region.ELSEWHERE),
+        ({"bodySite": [{"text": "Left gluteus medius"}]}, Region.LOW_BACK),
+        ({"bodySite": [{"text": "shoulder"}, {"text": "low back"}]}, Region.LOW_BACK),
+        ({"bodySite": [{"text": "forehead"}]}, Region.UNKNOWN),
+        ({"reasonCode": [{"text": "stiff right shoulder"}]}, Region.ELSEWHERE),
+    ],
+)
+def test_where_an_order_is_for(elements, region, guideline, today):
+    (order,) = read_orders(guideline, today, needling(**elements)).needling
+    assert order.findings.region is region
+
+
+@pytest.mark.parametrize(
+    ("words", "modality"),
+    [
+        ("Dry needling", "dry-needling"),
+        ("DRY  NEEDLING lumbar", "dry-needling"),
+        ("Trigger point dry needling, not acupuncture", "dry-needling"),
+        ("Intramuscular stimulation", "dry-needling"),
+        ("Physical therapy without dry needling", None),
+        ("PT eval, no dry needling", None),
+        ("Non-dry needling", "dry-needling"),
+        ("Acupuncture", None),
+        ("Intramuscular injection", None),
+        ("Needle biopsy", None),
+    ],
+)
+def test_orders_known_by_words(words, modality, guideline, today):
+    found = read_orders(guideline, today, needling(code={"text": words})).needling
+    assert [order.findings.modality for order in found] == ([modality] if modality else [])
+
+
+@pytest.mark.parametrize(
+    ("words", "facet"),
+    [
+        ("Lumbar facet joint pain", True),
+        ("Facetogenic low back pain", True),
+        ("Cervical facet syndrome", False),
+        ("Low back pain, not facet mediated", False),
+        ("Non-facet pain", False),
+        ("Multifaceted pain", False),
+    ],
+)
+def test_facet_words(words, facet, guideline):
+    assert guideline.words.mean_lumbar_facet([words]) == facet
+
+
+@pytest.mark.parametrize(
+    ("reference", "in_chart", "reasons", "unread"),
+    [
+        ("Condition/c-M54.2", [condition("M54.2")], 1, False),
+        ("Condition/c-M54.2", [condition("M54.2", clinicalStatus={"coding": [{"code": "resolved"}]})], 0, False),
+        ("Condition/c-M54.2", [condition("M54.2", clinicalStatus={"coding": [{"code": "odd"}]})], 0, True),
+        ("Condition/c-M54.2", [condition("M54.2", onsetDateTime="soon")], 0, True),
+        ("Condition/c-M54.2", [condition("M54.2", subject={"reference": "Patient/p2"})], 0, True),
+        ("Condition/c-M54.2", [condition("M54.2", code={"text": "odd"})], 0, True),
+        ("Observation/score", [score(5)], 0, True),
+        ("Condition/none", [], 0, True),
+    ],
+)
+def test_a_reason_by_reference(reference, in_chart, reasons, unread, guideline, today):
+    order = needling(reasonReference=[{"reference": reference}])
+    (read,) = read_orders(guideline, today, order, in_chart=in_chart).needling
+    assert (len(read.findings.reasons), read.findings.reason_unread) == (reasons, unread)
+
+
+def test_supporting_information_is_a_reason_only_where_nothing_else_is(guideline, today):
+    """A reason given only as supporting information."""
+    info = {"supportingInfo": [{"reference": "Condition/c-M54.2"}, {"reference": "DocumentReference/1"}, {"x": 1}]}
+    (order,) = read_orders(guideline, today, needling(**info), in_chart=[condition("M54.2")]).needling
+    assert len(order.findings.reasons) == 1
+    given = needling(**info, reasonCode=[code("icd", "M54.6")])
+    (order,) = read_orders(guideline, today, given, in_chart=[condition("M54.2")]).needling
+    assert [reason.entry.display for reason in order.findings.reasons] == ["M54.6"]
+
+
+def test_the_words_of_an_unread_reference_may_still_place_the_order(guideline, today):
+    order = needling(reasonReference=[{"reference": "Condition/none", "display": "Tennis elbow"}])
+    (read,) = read_orders(guideline, today, order).needling
+    assert read.findings.region is Region.ELSEWHERE
+
+
+def test_an_order_whose_id_is_no_text_is_still_read(guideline, today):
+    (order,) = read_orders(guideline, today, needling(id=5)).needling
+    assert order.id == ""
+
+
+def test_long_lists_are_named_in_part():
+    entries = [Entry(f"Condition/{number}", f"Problem {number}") for number in range(5)]
+    assert listed(entries) == "Problem 0, Problem 1, Problem 2 and 2 more"
+    assert list(of_sessions("fact", ())) == []
+
+
+def test_draft_entries_that_are_no_resources_are_named(guideline, today):
+    read = orders.read({"entry": [5, {"resource": needling()}]}, None, chart(), guideline, today)
+    assert [entry.reference for entry in read.unreadable] == ["draftOrders entry 1"]
+    assert len(read.needling) == 1
+
+
+def test_an_entry_without_words_is_named_by_its_first_code():
+    odd = {"coding": [None, {"display": 5}, {"code": "X1"}]}
+    assert entry_of(condition("M54.2", code=odd), Concept()).display == "X1"
+    assert entry_of(condition("M54.2", code={"coding": [{}]}), Concept()).display == "no words given"
+
+
+def test_a_resource_without_an_id_is_indexed_by_type_only():
+    entry = condition("M54.2")
+    del entry["id"]
+    assert len(chart(entry, dict(entry)).entries("Condition")) == 2
+
+
+def test_a_value_set_concept_without_words_is_known_by_its_code_alone():
+    resource = {"id": "x", "compose": {"include": [{"system": "s", "concept": [{"code": "1"}]}]}}
+    assert ValueSets([resource]).of_code("s", "1") == {"x"}

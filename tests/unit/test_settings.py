@@ -1,0 +1,44 @@
+"""Settings: declared once, read from the environment, every fault told at once, all in the README."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from cds_service.errors import SettingsError
+from cds_service.settings import Settings, environment_variable
+
+README = Path(__file__).parent.parent.parent / "README.md"
+
+
+def test_defaults_need_no_configuration():
+    assert Settings.from_environ({"PATH": "/bin"}) == Settings()
+    assert (Settings().host, Settings().port) == ("127.0.0.1", 8080)
+
+
+def test_values_are_read_from_the_environment():
+    environ = {"CDS_PORT": "9000", "CDS_SHARED_SERVICE_ID": " dry-needling ", "CDS_LOG_LEVEL": "debug"}
+    assert Settings.from_environ(environ) == Settings(port=9000, shared_service_id="dry-needling", log_level="debug")
+
+
+def test_every_fault_is_told_at_once():
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environ(
+            {"CDS_PORT": "0", "CDS_WORKERS": "many", "CDS_THREADS": "1000", "CDS_LOG_LEVEL": "loud", "CDS_PROT": "1"}
+        )
+    assert str(refused.value).splitlines() == [
+        "CDS_PORT must be at least 1",
+        "CDS_PROT is no setting; `cds-service settings` lists them",
+        "CDS_THREADS must be at most 64",
+        "CDS_WORKERS must be a whole number",
+        "CDS_LOG_LEVEL must be one of debug, info, warning, error",
+    ]
+
+
+def test_every_setting_has_help_and_stands_in_the_readme():
+    text = README.read_text(encoding="utf-8")
+    for item in fields(Settings):
+        assert item.metadata["help"]
+        assert f"`{environment_variable(item.name)}`" in text, item.name
