@@ -46,7 +46,7 @@ def serve() -> None:
     arguments = [
         "gunicorn", "--bind", f"{settings.host}:{settings.port}", "--workers", str(settings.workers),
         "--worker-class", "gthread", "--threads", str(settings.threads), "--preload", "--graceful-timeout", "30",
-        "cds_service.main:create()",
+        "cds_service.main:serve()",
     ]  # fmt: skip
     click.echo(f"Serving on http://{settings.host}:{settings.port}/cds-services (Ctrl-C stops)", err=True)
     os.execv(  # noqa: S606 - our own interpreter, no shell wanted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
@@ -50,7 +50,7 @@ class UnreadableEntry(Exception):
 class Chart:
     """One patient's resources for one call.
 
-    Holds raw JSON. Entries about another patient are never handed out; `foreign` counts them.
+    Holds raw JSON. Entries about another patient are never handed out; `foreign` counts those that mattered.
     """
 
     def __init__(
@@ -73,45 +73,42 @@ class Chart:
         self.unreadable = tuple(unreadable)
         self.patient_id = patient_id
         self.availability = MappingProxyType(dict(availability))
+        self._prefetched, self._drafts = tuple(resources), tuple(drafts)
         self._by_type: dict[str, list[Resource]] = {}
-        self._by_reference: dict[str, Resource] = {}
+        self._by_reference: dict[str, Resource] | None = None
         self._patient_names = {patient_id, f"Patient/{patient_id}"}
-        self._mine: dict[str, tuple[Resource, ...]] = {}
         self.foreign = 0
-        seen: set[tuple[str, str]] = set()
-        for resource, full_url in resources:
+        for resource, full_url in self._prefetched:
             kind = resource["resourceType"]
-            self._register(resource, full_url)
-            key = (kind, resource["id"]) if isinstance(resource.get("id"), str) else None
-            if key is None or key not in seen:  # one entry may be sent under two keys
-                self._by_type.setdefault(kind, []).append(resource)
-            if key is not None:
-                seen.add(key)
-        for resource, full_url in drafts:
-            self._register(resource, full_url)
-
-    def _register(self, resource: Resource, full_url: str) -> None:
-        kind, identifier = resource["resourceType"], resource.get("id")
-        if isinstance(identifier, str):
-            self._by_reference.setdefault(f"{kind}/{identifier}", resource)
-        if full_url:
-            self._by_reference.setdefault(full_url, resource)
-            if kind == "Patient" and identifier == self.patient_id:
+            if kind in self._by_type:
+                self._by_type[kind].append(resource)
+            else:
+                self._by_type[kind] = [resource]
+            if kind == "Patient" and full_url and resource.get("id") == patient_id:
                 self._patient_names.add(full_url)
 
     @property
     def patient(self) -> Resource | None:
         """Return the patient in context, if sent."""
-        found = self._by_reference.get(f"Patient/{self.patient_id}")
-        return found if found and found["resourceType"] == "Patient" else None
+        return next((found for found in self._by_type.get("Patient", ()) if found.get("id") == self.patient_id), None)
 
-    def entries(self, kind: str) -> Sequence[Resource]:
-        """Return the patient's resources of one type, as raw JSON, in the order sent."""
-        if kind not in self._mine:
-            mine = tuple(resource for resource in self._by_type.get(kind, ()) if self.is_about_patient(resource))
-            self.foreign += len(self._by_type.get(kind, ())) - len(mine)
-            self._mine[kind] = mine
-        return self._mine[kind]
+    def entries(self, kind: str, passed_over: Callable[[Resource], bool] = lambda _: False) -> Sequence[Resource]:
+        """Return the patient's resources of one type, as raw JSON, each once, though it may be sent under two keys.
+
+        Args:
+            passed_over: tells which entries nobody needs. Asked first: most of a chart is of no interest, and whose it
+                is need not be looked at.
+        """
+        found: dict[object, Resource] = {}
+        for resource in self._by_type.get(kind, ()):
+            if passed_over(resource):
+                continue
+            if self.is_about_patient(resource):
+                identifier = resource.get("id")
+                found.setdefault(identifier if isinstance(identifier, str) else id(resource), resource)
+            else:
+                self.foreign += 1
+        return tuple(found.values())
 
     def is_about_patient(self, resource: Resource) -> bool:
         """Tell whether a resource may be the patient's: its subject is this patient, or names nobody by reference."""
@@ -135,7 +132,19 @@ class Chart:
                     return resource if isinstance(resource.get("resourceType"), str) else None
             return None
         plain = reference.split("/_history/")[0]
-        return self._by_reference.get(plain) or self._by_reference.get("/".join(plain.split("/")[-2:]))
+        index = self._references()
+        return index.get(plain) or index.get("/".join(plain.split("/")[-2:]))
+
+    def _references(self) -> dict[str, Resource]:
+        """Index references when the first is resolved: most calls resolve none."""
+        if self._by_reference is None:
+            self._by_reference = {}
+            for resource, full_url in (*self._prefetched, *self._drafts):
+                if isinstance(resource.get("id"), str):
+                    self._by_reference.setdefault(f"{resource['resourceType']}/{resource['id']}", resource)
+                if full_url:
+                    self._by_reference.setdefault(full_url, resource)
+        return self._by_reference
 
     def obtained(self, key: str) -> bool:
         """Tell whether a prefetch key was answered, if only with nothing."""

@@ -48,9 +48,11 @@ def entries_of(bundle: Mapping[str, Any]) -> Iterator[tuple[int, Any, str]]:
     """Yield the position (from 1), the resource as sent and the fullUrl of each entry of a Bundle."""
     entries = bundle.get("entry")
     for number, entry in enumerate(entries if isinstance(entries, list) else (), start=1):
-        full_url = entry.get("fullUrl") if isinstance(entry, dict) else None
-        resource = entry.get("resource") if isinstance(entry, dict) else entry
-        yield number, resource, full_url if isinstance(full_url, str) else ""
+        if isinstance(entry, dict):
+            full_url = entry.get("fullUrl")
+            yield number, entry.get("resource"), full_url if isinstance(full_url, str) else ""
+        else:
+            yield number, entry, ""
 
 
 def is_resource(value: object) -> bool:
@@ -67,9 +69,10 @@ def _resources_in(value: object) -> tuple[list[tuple[Resource, str]], Sequence[i
     found: list[tuple[Resource, str]] = []
     broken: list[int] = []
     for number, resource, full_url in entries_of(value):
-        if not is_resource(resource):
+        kind = resource.get("resourceType") if isinstance(resource, dict) else None
+        if not isinstance(kind, str):
             broken.append(number)
-        elif not _is_outcome(resource):
+        elif kind != "OperationOutcome":
             found.append((resource, full_url))
     return found, broken
 

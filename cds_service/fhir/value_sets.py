@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,27 +29,35 @@ _SYSTEMS = {
 }
 _SEMANTIC_TAG = re.compile(r"\s*\((?:finding|disorder|procedure|regime/therapy|body structure)\)$")
 # Bounds of the memory that look-ups may take, whatever callers send.
-_REMEMBERED = 50_000
+_REMEMBERED = 20_000
+_LONGEST_WORDS = 200
+_MOST_CODINGS = 10
+_MOST_SYSTEMS = 20
 _LONGEST_CODE = 40
 _LONGEST_ICD_CODE = 8
 _NOTHING: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Concept:
     """What a CodeableConcept in a chart says.
 
     Attributes:
         value_sets: ids of the value sets it belongs to, by a code or, for want of any known code, by its exact words.
         coded: it has a code of a system we know, whether or not the code is in a value set.
-        words: its text or the first display, as the chart has it; empty if it has neither.
-        texts: every text and display, for last-resort text matches.
+        texts: its text and every display, as the chart has them.
+        said: names of the word lists that its texts match: the last resort, whatever its codes are.
     """
 
     value_sets: frozenset[str] = _NOTHING
     coded: bool = False
-    words: str = ""
     texts: tuple[str, ...] = ()
+    said: frozenset[str] = _NOTHING
+
+    @property
+    def words(self) -> str:
+        """Return its text or the first display; empty if it has neither."""
+        return self.texts[0].strip() if self.texts else ""
 
     @property
     def empty(self) -> bool:
@@ -57,14 +65,24 @@ class Concept:
         return not (self.coded or self.texts)
 
 
+WordList = Callable[[tuple[str, ...]], bool]
+"""Tells whether texts hold words of a kind."""
+
+Codings = tuple[tuple[object, object, object], ...]
+
+
 class ValueSets:
     """All value sets of a guideline, indexed once so that a look-up is one dictionary access."""
 
-    def __init__(self, resources: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, resources: Iterable[Mapping[str, Any]], word_lists: Mapping[str, WordList] | None = None
+    ) -> None:
+        self._word_lists = word_lists or {}
         self._codes: dict[tuple[str, str], set[str]] = {}
         self._categories: dict[tuple[str, str], set[str]] = {}
         self._words: dict[str, set[str]] = {}
-        self._seen: dict[tuple[object, object], frozenset[str] | None] = {}
+        self._nothing: dict[object, set[object]] = {}
+        self._remembered: dict[tuple[object, Codings], Concept] = {}
         self.displays: dict[str, dict[tuple[str, str], str]] = {}
         for resource in resources:
             self._index(resource)
@@ -88,17 +106,6 @@ class ValueSets:
 
     def of_code(self, system: object, code: object) -> frozenset[str] | None:
         """Return the ids of the value sets a code is in; None when we do not know the system."""
-        try:
-            return self._seen[system, code]
-        except KeyError:
-            found = self._look_up(system, code)
-            if found is not None and len(self._seen) < _REMEMBERED and len(str(code)) <= _LONGEST_CODE:
-                self._seen[system, code] = found
-            return found
-        except TypeError:  # a list or an object where a string belongs
-            return None
-
-    def _look_up(self, system: object, code: object) -> frozenset[str] | None:
         if not isinstance(system, str) or not isinstance(code, str) or not code.strip():
             return None
         canonical = _SYSTEMS.get(system.strip().rstrip("/"), system)
@@ -109,40 +116,92 @@ class ValueSets:
             found |= self._categories.get((canonical, plain[:length]), set())
         return frozenset(found) if found or canonical in _SYSTEMS else None
 
+    def means_nothing(self, concept: object) -> bool:
+        """Tell whether a concept is coded in systems we know, and by no code that is in a value set.
+
+        The answer for most of a chart, found without looking at its words.
+        """
+        codings = concept.get("coding") if isinstance(concept, dict) else None
+        if not isinstance(codings, list) or not codings:
+            return False
+        try:
+            for coding in codings:
+                if coding["code"] not in self._nothing[coding["system"]]:
+                    break
+            else:
+                return True
+        except (KeyError, TypeError):  # a system met for the first time, or no coding at all
+            pass
+        return all(self._code_means_nothing(coding) for coding in codings)
+
+    def _code_means_nothing(self, coding: object) -> bool:
+        if not isinstance(coding, dict) or self.of_code(coding.get("system"), coding.get("code")) != _NOTHING:
+            return False
+        system, code = coding["system"], coding["code"]
+        if len(self._nothing) < _MOST_SYSTEMS and system not in self._nothing:
+            self._nothing[system] = set()
+        if system in self._nothing and len(self._nothing[system]) < _REMEMBERED and len(code) <= _LONGEST_CODE:
+            self._nothing[system].add(code)
+        return True
+
     def of_concept(self, concept: object) -> Concept:
         """Read a CodeableConcept, or what was sent in its place; never raises.
 
-        Codes decide. Only when no coding is of a system we know do the exact words of a text or display count.
+        Codes decide. Only when no coding is of a system we know do the exact words of a text or display count. The same
+        concepts come again and again, in one chart and in the next, so what was read is remembered, within bounds.
         """
         if not isinstance(concept, dict):
             return Concept()
-        found: frozenset[str] = _NOTHING
+        text, codings = concept.get("text"), concept.get("coding")
+        key: Codings = tuple(
+            [
+                (coding.get("system"), coding.get("code"), coding.get("display"))
+                for coding in (codings if isinstance(codings, list) else ())
+                if isinstance(coding, dict)
+            ]
+        )
+        try:
+            return self._remembered[text, key]
+        except KeyError:
+            read = self._read(text, key)
+            if len(self._remembered) < _REMEMBERED and _is_short(text, key):
+                self._remembered[text, key] = read
+            return read
+        except TypeError:  # a list or an object where a string belongs
+            return self._read(text, key)
+
+    def _read(self, text: object, codings: Codings) -> Concept:
+        found = _NOTHING
         coded = False
-        texts: list[str] = []
-        text = concept.get("text")
-        if isinstance(text, str) and text.strip():
-            texts.append(text)
-        codings = concept.get("coding")
-        for coding in codings if isinstance(codings, list) else ():
-            if not isinstance(coding, dict):
-                continue
-            value_sets = self.of_code(coding.get("system"), coding.get("code"))
+        for system, code, _ in codings:
+            value_sets = self.of_code(system, code)
             if value_sets is not None:
                 coded = True
-                found = found | value_sets
-            display = coding.get("display")
-            if isinstance(display, str) and display.strip():
-                texts.append(display)
+                found |= value_sets
+        displays = (display for _, _, display in codings)
+        texts = tuple(words for words in (text, *displays) if isinstance(words, str) and words.strip())
         if not coded:
-            for words in texts:
-                found = found | frozenset(self._words.get(_folded(words), ()))
-        return Concept(found, coded, texts[0].strip() if texts else "", tuple(texts))
+            found = frozenset(name for words in texts for name in self._words.get(_folded(words), ()))
+        said = frozenset(name for name, matches in self._word_lists.items() if matches(texts))
+        return Concept(found, coded, texts, said)
 
 
-def load(folder: Path, site_folder: Path | None = None) -> ValueSets:
+def _is_short(text: object, codings: Codings) -> bool:
+    """Tell whether a concept is short enough to be remembered."""
+    for coding in codings:
+        for part in coding:
+            if isinstance(part, str) and len(part) > _LONGEST_WORDS:
+                return False
+    return len(codings) < _MOST_CODINGS and (not isinstance(text, str) or len(text) <= _LONGEST_WORDS)
+
+
+def load(folder: Path, site_folder: Path | None = None, word_lists: Mapping[str, WordList] | None = None) -> ValueSets:
     """Load a guideline's value sets, and the codes a site adds to them.
 
     A site's file is a ValueSet whose `id` is one of ours; its codes are added, ours stay.
+
+    Args:
+        word_lists: tests of texts, by the name that a concept which passes one carries.
 
     Raises:
         KnowledgeError: a file is no usable ValueSet, or a site's id is not one of ours.
@@ -157,7 +216,7 @@ def load(folder: Path, site_folder: Path | None = None) -> ValueSets:
             if resource["id"] not in known:
                 raise KnowledgeError(f"{path.name}: id: {resource['id']!r} extends no value set of ours")
             resources.append(resource)
-    return ValueSets(resources)
+    return ValueSets(resources, word_lists)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -48,7 +48,8 @@ def read(chart: Chart, guideline: Guideline, drafts: Iterable[Resource], today: 
     return found
 
 
-_Dated = tuple[FhirDate | None, Resource]
+_Dated = tuple[str, Resource]
+"""A therapy and its date as written: enough to find the latest."""
 
 
 def _is(value_set: str, resource: Resource, guideline: Guideline) -> bool:
@@ -56,16 +57,24 @@ def _is(value_set: str, resource: Resource, guideline: Guideline) -> bool:
 
 
 def _read_procedures(chart: Chart, guideline: Guideline, today: date, found: CareRead) -> Iterator[_Dated]:
-    """Read needling sessions and ablations; yield the therapies."""
-    for resource in chart.entries("Procedure"):
+    """Read needling sessions and ablations; yield the therapies.
+
+    Words count only for a procedure that has no code of a system we know: history is long, and coded.
+    """
+
+    def _means_nothing(resource: Resource) -> bool:
+        return guideline.value_sets.means_nothing(resource.get("code"))
+
+    for resource in chart.entries("Procedure", passed_over=_means_nothing):
         status = resource.get("status")
         if status not in ("completed", "in-progress"):
             continue
-        if _is(_THERAPY, resource, guideline):
-            yield _performed(resource)[0], resource
-        elif status == "completed" and _is(_ABLATION, resource, guideline):
+        concept = guideline.value_sets.of_concept(resource.get("code"))
+        if _THERAPY in concept.value_sets:
+            yield _written(resource.get("performedDateTime"), resource.get("performedPeriod")), resource
+        elif status == "completed" and _ABLATION in concept.value_sets:
             _read_entry(resource, _READ_PROCEDURE, guideline, found.ablations, found.unreadable)
-        elif status == "completed" and (modality := guideline.modality(resource.get("code"))) is not Modality.NONE:
+        elif status == "completed" and (modality := guideline.modality(concept)) is not Modality.NONE:
             _read_session(resource, modality, guideline, today, found)
 
 
@@ -79,7 +88,7 @@ def _read_requests(chart: Chart, guideline: Guideline, found: CareRead) -> Itera
             continue
         if status == "active" and not found.active_therapy:
             _read_entry(request, _READ_REQUEST, guideline, found.active_therapy, found.unreadable)
-        yield dates.parse(request.get("authoredOn")), request
+        yield _written(request.get("authoredOn")), request
 
 
 def _read_session(resource: Resource, modality: Modality, guideline: Guideline, today: date, found: CareRead) -> None:
@@ -121,8 +130,14 @@ def _read_latest_therapy(therapies: list[_Dated], guideline: Guideline, found: C
 
 
 def _latest_first(item: _Dated) -> tuple[str, str]:
-    when, resource = item
-    return (when.instant.isoformat() if when else "", reference_to(resource))
+    written, resource = item
+    return written, reference_to(resource)
+
+
+def _written(when: object, period: object = None) -> str:
+    if when is None and isinstance(period, dict):
+        when = period.get("start") or period.get("end")
+    return when if isinstance(when, str) else ""
 
 
 def _planned(chart: Chart, guideline: Guideline, unreadable: list[Entry]) -> Iterator[Entry]:

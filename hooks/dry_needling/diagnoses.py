@@ -35,11 +35,14 @@ class DiagnosesRead:
 def read(chart: Chart, guideline: Guideline, today: date) -> DiagnosesRead:
     """Read the patient's conditions. Those that mean nothing to the decision cost one look-up each."""
     found = DiagnosesRead()
-    for resource in chart.entries("Condition"):
+
+    def _means_nothing(resource: Resource) -> bool:
         concept = guideline.value_sets.of_concept(resource.get("code"))
-        meanings = meanings_of(concept, guideline)
-        if meanings <= {Meaning.SOMETHING_ELSE} and concept.coded:
-            continue
+        return concept.coded and not concept.value_sets and not concept.said
+
+    for resource in chart.entries("Condition", passed_over=_means_nothing):
+        concept = guideline.value_sets.of_concept(resource.get("code"))
+        meanings = meanings_of(concept)
         entry = entry_of(resource, concept)
         try:
             if not counts(resource, today):
@@ -53,14 +56,10 @@ def read(chart: Chart, guideline: Guideline, today: date) -> DiagnosesRead:
     return found
 
 
-def meanings_of(concept: Concept, guideline: Guideline) -> frozenset[Meaning]:
+def meanings_of(concept: Concept) -> frozenset[Meaning]:
     """Return what a diagnosis means: by its value sets, by facet words, or that it is something else."""
-    meanings = frozenset(_MEANINGS[name] for name in concept.value_sets if name in _MEANINGS)
-    if guideline.words.mean_lumbar_facet(concept.texts):
-        meanings |= {Meaning.FACET_WORDS}
-    if not meanings and concept.coded:
-        return frozenset({Meaning.SOMETHING_ELSE})
-    return meanings
+    meanings = frozenset(_MEANINGS[name] for name in concept.value_sets | concept.said if name in _MEANINGS)
+    return meanings or (frozenset({Meaning.SOMETHING_ELSE}) if concept.coded else frozenset())
 
 
 def problem(resource: Resource, concept: Concept, meanings: frozenset[Meaning], chart: Chart) -> Problem:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cds_service.fhir import value_sets
-from cds_service.fhir.value_sets import ValueSets
+from cds_service.fhir.value_sets import Concept, ValueSets
 from cds_service.knowledge import Knowledge
 from cds_service.knowledge import load as load_knowledge
 from cds_service.protocol import Coding
 from cds_service.services import Review
 from hooks.dry_needling.facts import FACT_SPACE
-from hooks.dry_needling.findings import Modality, Region
+from hooks.dry_needling.findings import Meaning, Modality, Region
 
+DRY_NEEDLING_WORDS = "dry-needling-words"
 KNOWLEDGE = Path(__file__).parent / "knowledge"
 
 
@@ -26,26 +27,21 @@ class Words:
 
     def __init__(self, terms: dict[str, Any]) -> None:
         needling, facet = terms["dry_needling"], terms["facet"]
-        self._needling = _any_of(needling["phrases"], negations=needling["negations"])
-        self._facet = _any_of(facet["phrases"], negations=facet["negations"], open_ended=True)
-        self._facet_elsewhere = _any_of(facet["elsewhere"])
-        self._low_back = _any_of(terms["low_back"]["phrases"])
-        self._elsewhere = _any_of(terms["elsewhere"]["phrases"])
-        self._not_low_back = _any_of(terms["elsewhere"]["not_low_back"])
+        self._needling = _Phrases(needling["phrases"], needling["negations"])
+        self._facet = _Phrases(facet["phrases"], facet["negations"], open_ended=True)
+        self._facet_elsewhere = _Phrases(facet["elsewhere"])
+        self._low_back = _Phrases(terms["low_back"]["phrases"])
+        self._elsewhere = _Phrases(terms["elsewhere"]["phrases"])
+        self._not_low_back = _Phrases(terms["elsewhere"]["not_low_back"])
         self.summary_names: dict[str, str] = terms["summary_names"]
 
     def mean_dry_needling(self, texts: Iterable[str]) -> bool:
         """Tell whether a text names dry needling. The word acupuncture never does."""
-        return any("needl" in (low := text.lower()) or "intramuscular" in low for text in texts) and any(
-            self._needling.search(text) for text in texts
-        )
+        return any(self._needling.are_in(text) for text in texts)
 
     def mean_lumbar_facet(self, texts: Iterable[str]) -> bool:
         """Tell whether a text names the facet joints, not those of the neck or chest, and does not rule them out."""
-        return any(
-            "facet" in text.lower() and self._facet.search(text) and not self._facet_elsewhere.search(text)
-            for text in texts
-        )
+        return any(self._facet.are_in(text) and not self._facet_elsewhere.are_in(text) for text in texts)
 
     def region(self, texts: Iterable[str]) -> Region:
         """Tell where texts place the order; any word for the low back wins over words for elsewhere."""
@@ -55,16 +51,25 @@ class Words:
         return Region.ELSEWHERE if found == {Region.ELSEWHERE} else Region.UNKNOWN
 
     def _region_of(self, text: str) -> Region:
-        if self._low_back.search(self._not_low_back.sub(" ", text)):
+        if self._low_back.are_in(self._not_low_back.pattern.sub(" ", text)):
             return Region.LOW_BACK
-        return Region.ELSEWHERE if self._elsewhere.search(text) else Region.UNKNOWN
+        return Region.ELSEWHERE if self._elsewhere.are_in(text) else Region.UNKNOWN
 
 
-def _any_of(phrases: list[str], negations: Iterable[str] = (), *, open_ended: bool = False) -> re.Pattern[str]:
-    """Compile phrases as whole words; one right after a negation does not match; open-ended ones may go on (facets)."""
-    words = "|".join(re.escape(phrase).replace(r"\ ", r"\s+") for phrase in sorted(phrases, key=len, reverse=True))
-    before = "".join(rf"(?<!\b{re.escape(word)} )(?<!\b{re.escape(word)}-)" for word in negations)
-    return re.compile(rf"{before}\b(?:{words})" + ("" if open_ended else r"\b"), re.IGNORECASE)
+class _Phrases:
+    """Phrases as whole words; one right after a negation does not match; open-ended ones may go on (facets)."""
+
+    def __init__(self, phrases: Sequence[str], negations: Iterable[str] = (), *, open_ended: bool = False) -> None:
+        words = "|".join(re.escape(phrase).replace(r"\ ", r"\s+") for phrase in sorted(phrases, key=len, reverse=True))
+        before = "".join(rf"(?<!\b{re.escape(word)} )(?<!\b{re.escape(word)}-)" for word in negations)
+        self.pattern = re.compile(rf"{before}\b(?:{words})" + ("" if open_ended else r"\b"), re.IGNORECASE)
+        # Most texts hold none of the phrases; looking for each one's longest word costs a tenth of the expression.
+        self._rarest = tuple({max(re.split(r"\W", phrase.lower()), key=len) for phrase in phrases})
+
+    def are_in(self, text: str) -> bool:
+        """Tell whether a text holds one of the phrases."""
+        lowered = text.lower()
+        return any(word in lowered for word in self._rarest) and self.pattern.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +97,16 @@ class Guideline:
         statements = {item.id: item.next_review for item in self.knowledge.evidence.values()}
         return Review(self.knowledge.version, identity.owner, identity.reviewed, identity.next_review, statements)
 
-    def modality(self, concept: object) -> Modality:
+    def modality(self, concept: Concept) -> Modality:
         """Return what a procedure code means.
 
         Codes decide; words are the last resort, and acupuncture by code is never dry needling.
         """
-        read = self.value_sets.of_concept(concept)
-        if "dry-needling-orders" in read.value_sets:
+        if "dry-needling-orders" in concept.value_sets:
             return Modality.DRY_NEEDLING
-        if "trigger-point-injection-orders" in read.value_sets:
+        if "trigger-point-injection-orders" in concept.value_sets:
             return Modality.TRIGGER_POINT_INJECTION
-        if "acupuncture-orders" not in read.value_sets and self.words.mean_dry_needling(read.texts):
+        if DRY_NEEDLING_WORDS in concept.said and "acupuncture-orders" not in concept.value_sets:
             return Modality.DRY_NEEDLING
         return Modality.NONE
 
@@ -113,13 +117,17 @@ def load(site_value_sets: Path | None = None) -> Guideline:
     Raises:
         KnowledgeError: a file is wrong; the message names file, entry and key.
     """
-    terms = tomllib.loads((KNOWLEDGE / "terms.toml").read_text(encoding="utf-8"))
+    words = Words(tomllib.loads((KNOWLEDGE / "terms.toml").read_text(encoding="utf-8")))
     actions = tomllib.loads((KNOWLEDGE / "actions.toml").read_text(encoding="utf-8"))
     reasons = actions["override_reasons"]
     return Guideline(
         load_knowledge(KNOWLEDGE, FACT_SPACE, tuple(actions["suggestion"])),
-        value_sets.load(KNOWLEDGE / "value_sets", site_value_sets),
-        Words(terms),
+        value_sets.load(
+            KNOWLEDGE / "value_sets",
+            site_value_sets,
+            {DRY_NEEDLING_WORDS: words.mean_dry_needling, str(Meaning.FACET_WORDS): words.mean_lumbar_facet},
+        ),
+        words,
         Actions(
             actions["suggestion"],
             actions["therapy_order"],

@@ -83,7 +83,8 @@ def read(
         if not is_resource(resource):
             unreadable.append(Entry(f"draftOrders entry {number}", "draft order"))
             continue
-        entry = entry_of(resource, guideline.value_sets.of_concept(resource.get("code")))
+        concept = guideline.value_sets.of_concept(resource.get("code"))
+        entry = entry_of(resource, concept)
         names = _selected_by(resource, full_url, selections)
         matched |= names
         if resource["resourceType"] not in _TYPES:
@@ -93,7 +94,7 @@ def read(
             seen.append(DraftOrder(entry, "no order: not to be performed, or already over"))
             continue
         active.append(resource)
-        modality = guideline.modality(resource.get("code"))
+        modality = guideline.modality(concept)
         if modality is Modality.NONE:
             seen.append(DraftOrder(entry, "not needling"))
         elif selections is not None and not names:
@@ -153,7 +154,7 @@ def _reasons(
     unread = False
     for code in _listed(order.get("reasonCode")):
         concept = guideline.value_sets.of_concept(code)
-        meanings = meanings_of(concept, guideline)
+        meanings = meanings_of(concept)
         if meanings:
             told = entry_of({"code": code}, concept)
             reasons.append(Problem(Entry(entry.reference, told.display), meanings))
@@ -190,7 +191,7 @@ def _referenced_problem(
     if resource is None or resource["resourceType"] != "Condition" or not chart.is_about_patient(resource):
         return None
     concept = guideline.value_sets.of_concept(resource.get("code"))
-    meanings = meanings_of(concept, guideline)
+    meanings = meanings_of(concept)
     try:
         if not counts(resource, today):
             return False

@@ -48,7 +48,15 @@ def read(chart: Chart, guideline: Guideline, spans: Sequence[Window]) -> tuple[l
     """
     scores: list[PainScore] = []
     unreadable: list[Entry] = []
-    for resource in chart.entries("Observation"):
+    earliest = min(first for first, _ in spans).isoformat()
+
+    def _does_not_matter(resource: Resource) -> bool:
+        taken = resource.get("effectiveDateTime")
+        if isinstance(taken, str) and taken[:10] < earliest[: len(taken)]:
+            return True  # long past, as a comparison of the written dates shows
+        return "component" not in resource and guideline.value_sets.means_nothing(resource.get("code"))
+
+    for resource in chart.entries("Observation", passed_over=_does_not_matter):
         parts = tuple(_score_parts(resource, guideline))
         if not parts or resource.get("status") not in _COUNTED:
             continue

@@ -72,10 +72,29 @@ def test_an_unknown_system_or_no_code_says_nothing(system, code, guideline):
     assert guideline.value_sets.of_code(system, code) is None
 
 
-def test_a_very_long_code_costs_no_memory_and_matches_nothing_more(guideline):
-    before = len(guideline.value_sets._seen)
-    assert guideline.value_sets.of_code(ICD_10_CM, "M54.50" + "9" * 1_000_000) == frozenset()
-    assert len(guideline.value_sets._seen) == before
+def remembered(guideline):
+    return len(guideline.value_sets._remembered)
+
+
+@pytest.mark.parametrize(
+    "concept",
+    [
+        {"coding": [{"system": ICD_10_CM, "code": "M54.50" + "9" * 1_000_000}]},
+        {"coding": [{"system": "x" * 1000, "code": "a"}]},
+        {"text": "x" * 1000},
+        {"coding": [{"system": ICD_10_CM, "code": str(number)} for number in range(100)]},
+        {"coding": [{"system": [], "code": {}}]},
+    ],
+)
+def test_odd_concepts_cost_no_memory_and_match_nothing(concept, guideline):
+    before = remembered(guideline)
+    assert guideline.value_sets.of_concept(concept).value_sets == set()
+    assert remembered(guideline) == before
+
+
+def test_a_concept_is_read_once(guideline):
+    concept = {"coding": [{"system": ICD_10_CM, "code": "M54.59", "display": "once"}]}
+    assert guideline.value_sets.of_concept(concept) is guideline.value_sets.of_concept(dict(concept))
 
 
 def test_a_text_matches_by_its_exact_words_only_when_no_known_code_is_there(guideline):
