@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from fhir.resources.R4B.careplan import CarePlan
 from fhir.resources.R4B.condition import Condition
 from fhir.resources.R4B.observation import Observation
 from fhir.resources.R4B.procedure import Procedure
+from fhir.resources.R4B.reference import Reference
 from fhir.resources.R4B.servicerequest import ServiceRequest
 from pydantic import BaseModel, ValidationError
 
-Resource = dict[str, Any]
+from cds_service.fhir.bundles import Resource, entries_of, is_resource
 
 _MODELS: Final[dict[str, type[BaseModel]]] = {
     "CarePlan": CarePlan,
@@ -23,6 +24,9 @@ _MODELS: Final[dict[str, type[BaseModel]]] = {
     "Procedure": Procedure,
     "ServiceRequest": ServiceRequest,
 }
+
+
+_PATIENT_IN_CONTEXT = Reference(display="the patient in context")
 
 
 class Availability(StrEnum):
@@ -56,36 +60,28 @@ class Chart:
     def __init__(
         self,
         patient_id: str,
-        resources: Iterable[tuple[Resource, str]],
+        by_type: Mapping[str, Sequence[Resource]],
         availability: Mapping[str, Availability],
-        drafts: Iterable[tuple[Resource, str]] = (),
+        sources: Sequence[object] = (),
         unreadable: Sequence[str] = (),
     ) -> None:
-        """Index the chart.
+        """Take the chart as gathered.
 
         Args:
             patient_id: the patient in context.
-            resources: each resource of the prefetch with its entry's fullUrl, or "".
+            by_type: the resources of the prefetch, by resource type.
             availability: for each prefetch template's key, what became of it.
-            drafts: resources of the draft Bundle: they resolve references, but are no entries of the chart.
+            sources: what references may point into: the prefetched values and the draft Bundle.
             unreadable: names of prefetched entries that are no FHIR resources at all.
         """
         self.unreadable = tuple(unreadable)
         self.patient_id = patient_id
         self.availability = MappingProxyType(dict(availability))
-        self._prefetched, self._drafts = tuple(resources), tuple(drafts)
-        self._by_type: dict[str, list[Resource]] = {}
-        self._by_reference: dict[str, Resource] | None = None
-        self._patient_names = {patient_id, f"Patient/{patient_id}"}
         self.foreign = 0
-        for resource, full_url in self._prefetched:
-            kind = resource["resourceType"]
-            if kind in self._by_type:
-                self._by_type[kind].append(resource)
-            else:
-                self._by_type[kind] = [resource]
-            if kind == "Patient" and full_url and resource.get("id") == patient_id:
-                self._patient_names.add(full_url)
+        self._by_type = by_type
+        self._sources = sources
+        self._by_reference: dict[str, Resource] | None = None
+        self._patient_reference = f"Patient/{patient_id}"
 
     @property
     def patient(self) -> Resource | None:
@@ -116,10 +112,14 @@ class Chart:
         reference = subject.get("reference") if isinstance(subject, dict) else None
         if not isinstance(reference, str) or reference.startswith("#"):
             return True
-        if reference in self._patient_names:
+        if reference == self._patient_reference:
             return True
         plain = reference.split("/_history/")[0]
-        return plain in self._patient_names or plain.rsplit("/", 1)[-1].removeprefix("urn:uuid:") == self.patient_id
+        if plain.rsplit("/", 1)[-1].removeprefix("urn:uuid:") == self.patient_id:
+            return True
+        # An entry's fullUrl may be the only name that a Bundle uses for the patient.
+        named = self._references().get(plain)
+        return named is not None and named["resourceType"] == "Patient" and named.get("id") == self.patient_id
 
     def resolve(self, reference: object, container: Resource) -> Resource | None:
         """Return what a reference points to: contained in `container`, in the drafts or in the prefetch."""
@@ -139,11 +139,13 @@ class Chart:
         """Index references when the first is resolved: most calls resolve none."""
         if self._by_reference is None:
             self._by_reference = {}
-            for resource, full_url in (*self._prefetched, *self._drafts):
-                if isinstance(resource.get("id"), str):
-                    self._by_reference.setdefault(f"{resource['resourceType']}/{resource['id']}", resource)
-                if full_url:
-                    self._by_reference.setdefault(full_url, resource)
+            for source in self._sources:
+                for _, resource, full_url in entries_of(source):
+                    if is_resource(resource):
+                        if isinstance(resource.get("id"), str):
+                            self._by_reference.setdefault(f"{resource['resourceType']}/{resource['id']}", resource)
+                        if full_url:
+                            self._by_reference.setdefault(full_url, resource)
         return self._by_reference
 
     def obtained(self, key: str) -> bool:
@@ -170,7 +172,7 @@ def check(resource: Resource, elements: Sequence[str]) -> None:
     """
     kept = {name: resource[name] for name in ("resourceType", "id", *elements) if name in resource}
     # Whose entry it is was settled by is_about_patient; the models require a subject all the same.
-    kept["subject"] = {"display": "the patient in context"}
+    kept["subject"] = _PATIENT_IN_CONTEXT
     try:
         _MODELS[resource["resourceType"]].model_validate(kept)
     except (KeyError, ValidationError, ValueError, TypeError, OverflowError):

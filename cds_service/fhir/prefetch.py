@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from cds_service.fhir.chart import Availability, Chart, Resource
+from cds_service.fhir.bundles import Resource, entries_of, is_resource
+from cds_service.fhir.chart import Availability, Chart
 
 
 def gather(
@@ -25,59 +26,42 @@ def gather(
         queries: our prefetch templates: key to query.
         drafts: the draft Bundle, whose resources may be referenced.
     """
-    resources: list[tuple[Resource, str]] = []
+    by_type: dict[str, list[Resource]] = {}
     unreadable: list[str] = []
-    by_key: dict[str, Availability] = {}
-    by_type: dict[str, Availability] = {}
+    key_states: dict[str, Availability] = {}
+    type_states: dict[str, Availability] = {}
     for key, value in prefetch.items():
         found, broken = _resources_in(value)
-        resources.extend(found)
+        for kind, resources in found.items():
+            by_type.setdefault(kind, []).extend(resources)
         unreadable.extend(f"prefetch.{key if key in queries else 'other'} entry {number}" for number in broken)
-        by_key[key] = state = _availability(value, found)
-        for kind in {resource["resourceType"] for resource, _ in found} | _searched_type(value):
-            if by_type.get(kind) is not Availability.PARTIAL:  # a cut-off list stays cut off, whatever else came
-                by_type[kind] = state
+        key_states[key] = state = _availability(value, found)
+        for kind in found.keys() | _searched_type(value):
+            if type_states.get(kind) is not Availability.PARTIAL:  # a cut-off list stays cut off, whatever else came
+                type_states[kind] = state
     availability = {
-        key: by_key[key] if key in by_key else by_type.get(_query_type(query), Availability.ABSENT)
+        key: key_states[key] if key in key_states else type_states.get(_query_type(query), Availability.ABSENT)
         for key, query in queries.items()
     }
-    return Chart(patient_id, resources, availability, _resources_in(drafts)[0], unreadable)
+    return Chart(patient_id, by_type, availability, [*prefetch.values(), drafts], unreadable)
 
 
-def entries_of(bundle: Mapping[str, Any]) -> Iterator[tuple[int, Any, str]]:
-    """Yield the position (from 1), the resource as sent and the fullUrl of each entry of a Bundle."""
-    entries = bundle.get("entry")
-    for number, entry in enumerate(entries if isinstance(entries, list) else (), start=1):
-        if isinstance(entry, dict):
-            full_url = entry.get("fullUrl")
-            yield number, entry.get("resource"), full_url if isinstance(full_url, str) else ""
-        else:
-            yield number, entry, ""
-
-
-def is_resource(value: object) -> bool:
-    """Tell whether a value has the least that makes it a FHIR resource in JSON."""
-    return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
-
-
-def _resources_in(value: object) -> tuple[list[tuple[Resource, str]], Sequence[int]]:
-    """Return the resources of a prefetch value with their fullUrls, and the positions of entries that are none."""
-    if not isinstance(value, dict):
-        return [], []
-    if value.get("resourceType") not in ("Bundle", None):
-        return ([(value, "")] if is_resource(value) and not _is_outcome(value) else []), []
-    found: list[tuple[Resource, str]] = []
+def _resources_in(value: object) -> tuple[dict[str, list[Resource]], Sequence[int]]:
+    """Return the resources of a prefetch value by type, and the positions of entries that are none."""
+    found: dict[str, list[Resource]] = {}
     broken: list[int] = []
-    for number, resource, full_url in entries_of(value):
+    for number, resource, _ in entries_of(value):
         kind = resource.get("resourceType") if isinstance(resource, dict) else None
         if not isinstance(kind, str):
             broken.append(number)
+        elif kind in found:
+            found[kind].append(resource)
         elif kind != "OperationOutcome":
-            found.append((resource, full_url))
+            found[kind] = [resource]
     return found, broken
 
 
-def _availability(value: object, found: Sequence[tuple[Resource, str]]) -> Availability:
+def _availability(value: object, found: Mapping[str, object]) -> Availability:
     if value is None:
         return Availability.EMPTY
     if not isinstance(value, dict) or not is_resource(value) or _is_outcome(value):

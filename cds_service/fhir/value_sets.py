@@ -121,18 +121,14 @@ class ValueSets:
 
         The answer for most of a chart, found without looking at its words.
         """
-        codings = concept.get("coding") if isinstance(concept, dict) else None
-        if not isinstance(codings, list) or not codings:
-            return False
         try:
-            for coding in codings:
-                if coding["code"] not in self._nothing[coding["system"]]:
-                    break
-            else:
+            (coding,) = concept["coding"]  # type: ignore[index]  # whatever was sent: the common case needs no questions
+            if coding["code"] in self._nothing[coding["system"]]:
                 return True
-        except (KeyError, TypeError):  # a system met for the first time, or no coding at all
+        except (KeyError, TypeError, ValueError):  # several codings, none, or something else altogether
             pass
-        return all(self._code_means_nothing(coding) for coding in codings)
+        codings = concept.get("coding") if isinstance(concept, dict) else None
+        return isinstance(codings, list) and bool(codings) and all(map(self._code_means_nothing, codings))
 
     def _code_means_nothing(self, coding: object) -> bool:
         if not isinstance(coding, dict) or self.of_code(coding.get("system"), coding.get("code")) != _NOTHING:
@@ -153,13 +149,12 @@ class ValueSets:
         if not isinstance(concept, dict):
             return Concept()
         text, codings = concept.get("text"), concept.get("coding")
-        key: Codings = tuple(
-            [
-                (coding.get("system"), coding.get("code"), coding.get("display"))
-                for coding in (codings if isinstance(codings, list) else ())
-                if isinstance(coding, dict)
-            ]
-        )
+        key: Codings
+        if isinstance(codings, list) and len(codings) == 1 and isinstance(coding := codings[0], dict):
+            key = ((coding.get("system"), coding.get("code"), coding.get("display")),)
+        else:
+            dicts = [item for item in codings if isinstance(item, dict)] if isinstance(codings, list) else []
+            key = tuple([(item.get("system"), item.get("code"), item.get("display")) for item in dicts])
         try:
             return self._remembered[text, key]
         except KeyError:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from cds_service.fhir import dates
-from cds_service.fhir.chart import Chart, Resource, UnreadableEntry, check, reference_to
+from cds_service.fhir.bundles import Resource
+from cds_service.fhir.chart import Chart, UnreadableEntry, check, reference_to
 from cds_service.fhir.dates import FhirDate
 from hooks.dry_needling.diagnoses import entry_of
 from hooks.dry_needling.findings import Entry, Modality, Session
@@ -61,11 +62,8 @@ def _read_procedures(chart: Chart, guideline: Guideline, today: date, found: Car
 
     Words count only for a procedure that has no code of a system we know: history is long, and coded.
     """
-
-    def _means_nothing(resource: Resource) -> bool:
-        return guideline.value_sets.means_nothing(resource.get("code"))
-
-    for resource in chart.entries("Procedure", passed_over=_means_nothing):
+    means_nothing = guideline.value_sets.means_nothing
+    for resource in chart.entries("Procedure", passed_over=lambda procedure: means_nothing(procedure.get("code"))):
         status = resource.get("status")
         if status not in ("completed", "in-progress"):
             continue

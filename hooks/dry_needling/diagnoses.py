@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from cds_service.fhir import dates
-from cds_service.fhir.chart import Chart, Resource, UnreadableEntry, check, reference_to
+from cds_service.fhir.bundles import Resource
+from cds_service.fhir.chart import Chart, UnreadableEntry, check, reference_to
 from cds_service.fhir.dates import FhirDate
 from cds_service.fhir.value_sets import Concept
 from hooks.dry_needling.findings import Entry, Meaning, Onset, Problem

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from cds_service.fhir import dates
-from cds_service.fhir.chart import Chart, Resource, UnreadableEntry, check, reference_to
+from cds_service.fhir.bundles import Resource
+from cds_service.fhir.chart import Chart, UnreadableEntry, check, reference_to
 from cds_service.fhir.dates import FhirDate
 from cds_service.fhir.value_sets import LOINC
 from hooks.dry_needling.durations import BASELINE_WINDOW, TWELVE_WEEKS

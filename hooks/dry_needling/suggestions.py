@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID, uuid5
 
-from cds_service.fhir.chart import Resource
+from cds_service.fhir.bundles import Resource
 from cds_service.protocol import Action, Suggestion
 from hooks.dry_needling.decision import Decided
 from hooks.dry_needling.guideline import Guideline

@@ -1,0 +1,33 @@
+"""Bundles, and what is sent in their place: entries one by one, whatever shape they have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+Resource = dict[str, Any]
+"""A FHIR resource as raw JSON."""
+
+
+def entries_of(value: object) -> Iterator[tuple[int, Any, str]]:
+    """Yield the position (from 1), the resource as sent and the fullUrl of each entry of a Bundle.
+
+    A single resource where a Bundle is expected (conformance P3) is the only entry of itself.
+    """
+    if not isinstance(value, dict):
+        return
+    if value.get("resourceType") not in ("Bundle", None):
+        yield 1, value, ""
+        return
+    entries = value.get("entry")
+    for number, entry in enumerate(entries if isinstance(entries, list) else (), start=1):
+        if isinstance(entry, dict):
+            full_url = entry.get("fullUrl")
+            yield number, entry.get("resource"), full_url if isinstance(full_url, str) else ""
+        else:
+            yield number, entry, ""
+
+
+def is_resource(value: object) -> bool:
+    """Tell whether a value has the least that makes it a FHIR resource in JSON."""
+    return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
