@@ -35,9 +35,11 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
         clock: tells the time; tests pass a frozen one.
     """
     app = Flask("cds_service", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    # One more than allowed: a streamed body is cut off there without a word, and its length then tells.
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider protocol does not declare it
-    app.register_blueprint(endpoints.blueprint(Registry(services, settings.shared_service_id), clock))
+    registry = Registry(services, settings.shared_service_id)
+    app.register_blueprint(endpoints.blueprint(registry, clock, settings.max_body_bytes))
     app.register_error_handler(CdsError, _answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(Exception, _answer_defect)

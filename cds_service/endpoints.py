@@ -10,17 +10,18 @@ from flask import Blueprint, Response, jsonify, request
 
 from cds_service import telemetry
 from cds_service.call import answer
-from cds_service.errors import UnsupportedMediaType
+from cds_service.errors import BodyTooLarge, UnsupportedMediaType
 from cds_service.services import Registry
 
 KNOWLEDGE_VERSION_HEADER = "Knowledge-Version"
 
 
-def blueprint(registry: Registry, clock: Callable[[], datetime]) -> Blueprint:
+def blueprint(registry: Registry, clock: Callable[[], datetime], max_body_bytes: int) -> Blueprint:
     """Return the endpoints for the services of a registry.
 
     Args:
         clock: tells the time; its date is the evaluation date of a call.
+        max_body_bytes: larger bodies are refused, also those whose length is not told in advance.
     """
     views = Blueprint("cds_services", __name__)
 
@@ -34,7 +35,7 @@ def blueprint(registry: Registry, clock: Callable[[], datetime]) -> Blueprint:
         """Answer a call (C1)."""
         started = time.perf_counter()
         _require_json()
-        answered = answer(registry, service_id, request.get_data(), clock().date())
+        answered = answer(registry, service_id, _body(max_body_bytes), clock().date())
         telemetry.log().info(
             "call",
             call=telemetry.call_id(answered.hook_instance),
@@ -49,6 +50,13 @@ def blueprint(registry: Registry, clock: Callable[[], datetime]) -> Blueprint:
         return response
 
     return views
+
+
+def _body(limit: int) -> bytes:
+    body = request.get_data()
+    if len(body) > limit:
+        raise BodyTooLarge("The body is larger than this service accepts")
+    return body
 
 
 def _require_json() -> None:

@@ -2,8 +2,7 @@
 
 The request is one synthetic patient's chart, filled up from other charts to 138 conditions, 64 pain scores and 364
 procedures with elements an EHR sends beside what we read: about 385 KB. The garbage collector is set as in a served
-process, for both figures. Prints medians of alternating
-executions; nothing asserts a time.
+process, for both figures. Prints medians of alternating executions; nothing asserts a time.
 """
 
 from __future__ import annotations

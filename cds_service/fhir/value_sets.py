@@ -81,7 +81,7 @@ class ValueSets:
         self._codes: dict[tuple[str, str], set[str]] = {}
         self._categories: dict[tuple[str, str], set[str]] = {}
         self._words: dict[str, set[str]] = {}
-        self._nothing: dict[object, set[object]] = {}
+        self._meaningless: dict[str, dict[str, bool]] = {}
         self._remembered: dict[tuple[object, Codings], Concept] = {}
         self.displays: dict[str, dict[tuple[str, str], str]] = {}
         for resource in resources:
@@ -123,22 +123,24 @@ class ValueSets:
         """
         try:
             (coding,) = concept["coding"]  # type: ignore[index]  # whatever was sent: the common case needs no questions
-            if coding["code"] in self._nothing[coding["system"]]:
-                return True
-        except (KeyError, TypeError, ValueError):  # several codings, none, or something else altogether
+            return self._meaningless[coding["system"]][coding["code"]]
+        except (KeyError, TypeError, ValueError):  # a code met for the first time, several, none, or something else
             pass
         codings = concept.get("coding") if isinstance(concept, dict) else None
         return isinstance(codings, list) and bool(codings) and all(map(self._code_means_nothing, codings))
 
     def _code_means_nothing(self, coding: object) -> bool:
-        if not isinstance(coding, dict) or self.of_code(coding.get("system"), coding.get("code")) != _NOTHING:
+        if not isinstance(coding, dict):
             return False
-        system, code = coding["system"], coding["code"]
-        if len(self._nothing) < _MOST_SYSTEMS and system not in self._nothing:
-            self._nothing[system] = set()
-        if system in self._nothing and len(self._nothing[system]) < _REMEMBERED and len(code) <= _LONGEST_CODE:
-            self._nothing[system].add(code)
-        return True
+        system, code = coding.get("system"), coding.get("code")
+        found = self.of_code(system, code)
+        if found is None or not isinstance(system, str) or not isinstance(code, str):
+            return False
+        if system in self._meaningless or len(self._meaningless) < _MOST_SYSTEMS:
+            codes = self._meaningless.setdefault(system, {})
+            if len(codes) < _REMEMBERED and len(code) <= _LONGEST_CODE:
+                codes[code] = not found
+        return not found
 
     def of_concept(self, concept: object) -> Concept:
         """Read a CodeableConcept, or what was sent in its place; never raises.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import fields
 from datetime import datetime
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cds_service import cli
+from cds_service import cli, main
 from cds_service.settings import Settings, environment_variable
 from tests.cases import FIXTURES
 
@@ -127,6 +128,18 @@ def test_every_command_has_help_with_an_example(command):
     output = run(command, "--help").output
     assert "Example" in output
     assert "cds-service" in output
+
+
+def test_the_served_application_spares_the_garbage_collector(monkeypatch):
+    """What was loaded at start is not walked through during calls."""
+    thresholds = gc.get_threshold()
+    monkeypatch.setattr(main.os, "environ", {})
+    try:
+        assert main.serve().test_client().get("/cds-services").status_code == 200
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 def test_serve_starts_the_web_server_as_the_settings_say(monkeypatch):

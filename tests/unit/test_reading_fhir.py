@@ -406,3 +406,36 @@ def test_a_resource_without_an_id_is_indexed_by_type_only():
 def test_a_value_set_concept_without_words_is_known_by_its_code_alone():
     resource = {"id": "x", "compose": {"include": [{"system": "s", "concept": [{"code": "1"}]}]}}
     assert ValueSets([resource]).of_code("s", "1") == {"x"}
+
+
+def test_references_into_bundles_with_broken_entries(guideline, today):
+    read = gather(
+        "p1", {"all": {"resourceType": "Bundle", "entry": [5, {"resource": condition("M54.2")}]}}, QUERIES, {}
+    )
+    assert read.resolve("Condition/c-M54.2", {})
+
+
+def test_the_latest_of_therapies_is_found_whatever_their_dates_look_like(guideline, today):
+    """Dates as written are compared: a period's start, its end, or nothing."""
+    read = read_care(
+        guideline,
+        today,
+        procedure("97110", id="undated"),
+        procedure("97110", id="period", performedPeriod={"end": "2026-02-01"}),
+        procedure("97110", id="odd", performedPeriod={"start": 5}),
+        procedure("97110", id="old", performedDateTime="2025-01-01"),
+    )
+    assert [entry.reference for entry in read.care_tried] == ["Procedure/period"]
+
+
+def test_an_observation_that_is_no_pain_score_is_passed_over(guideline):
+    other = score(8, code=code("loinc", "8310-5"))
+    unknown = score(8, id="x", code=code("https://clinic.example.org", "T1"))
+    assert scores.read(chart(other, unknown), guideline, SPANS) == ([], [])
+
+
+def test_a_score_outside_of_the_spans_is_passed_over(guideline):
+    """A year alone begins before the span; a day after it lies in the future."""
+    early = score(8, id="early", effectiveDateTime="2026")
+    late = score(8, id="late", effectiveDateTime="2026-12-24")
+    assert scores.read(chart(early, late), guideline, SPANS) == ([], [])

@@ -174,3 +174,34 @@ def test_a_filter_without_a_display_stands_for_itself(tmp_path):
     site_file(tmp_path, compose={"include": [{"system": "https://clinic.example.org", "filter": [category]}]})
     loaded = value_sets.load(FOLDER, tmp_path)
     assert loaded.of_code("https://clinic.example.org", "LOC.12") == {"dry-needling-orders"}
+
+
+@pytest.mark.parametrize(
+    ("concept", "nothing"),
+    [
+        ({"coding": [{"system": ICD_10_CM, "code": "J30.2"}]}, True),
+        ({"coding": [{"system": ICD_10_CM, "code": "J30.2"}, {"system": SNOMED_CT, "code": "1"}]}, True),
+        ({"coding": [{"system": ICD_10_CM, "code": "J30.2"}, {"system": "https://x.org", "code": "1"}]}, False),
+        ({"coding": [{"system": ICD_10_CM, "code": "M54.2"}]}, False),
+        ({"coding": [{"system": "https://x.org", "code": "J30.2"}]}, False),
+        ({"coding": [{"system": [], "code": {}}]}, False),
+        ({"coding": [None]}, False),
+        ({"coding": []}, False),
+        ({"coding": {}}, False),
+        ({"text": "Dry needling"}, False),
+        (None, False),
+    ],
+)
+def test_what_means_nothing_is_known_without_reading_its_words(concept, nothing):
+    loaded = value_sets.load(FOLDER)
+    for _ in range(2):  # the second time from memory
+        assert loaded.means_nothing(concept) is nothing
+
+
+def test_the_memory_of_codes_is_bounded():
+    loaded = value_sets.load(FOLDER)
+    for number in range(100):
+        assert loaded.means_nothing({"coding": [{"system": ICD_10_CM + "/" * number, "code": "J30.2"}]})
+        assert loaded.means_nothing({"coding": [{"system": ICD_10_CM, "code": "J" * (number + 1)}]})
+    assert len(loaded._meaningless) <= 20
+    assert len(loaded._meaningless[ICD_10_CM]) <= 41

@@ -1,0 +1,64 @@
+"""A real server, as `cds-service serve` starts it, on a free port of the loopback interface."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+START_SECONDS = 20
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def served(**environ: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Start the service; yield its base URL and process; stop it gracefully."""
+    port = free_port()
+    settings = {"CDS_PORT": str(port), **environ}
+    command = [sys.executable, "-m", "cds_service", "serve"]
+    with subprocess.Popen(
+        command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(url, process)
+            yield url, process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=START_SECONDS)
+
+
+def wait_for(url: str, process: subprocess.Popen) -> None:
+    """Return when the service answers discovery."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"the service ended with {process.returncode}: {process.communicate()[1]}")
+        try:
+            requests.get(f"{url}/cds-services", timeout=1)
+        except requests.ConnectionError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the service did not start")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The base URL of a running service with the default settings."""
+    with served() as (url, _):
+        yield url

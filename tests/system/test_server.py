@@ -1,0 +1,79 @@
+"""The real server: many callers at once, keep-alive, chunked and oversized bodies, a graceful end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import requests
+
+from tests.cases import EXTENSION, all_cases, without_fingerprint
+from tests.charts import condition, request
+from tests.patients import PATIENTS, request_for
+from tests.system.conftest import served
+
+URL = "/cds-services/dry-needling-order-select"
+
+
+def test_the_server_gives_what_was_recorded(server):
+    """The same cards over HTTP, for the rules that do not depend on today's date."""
+    session = requests.Session()
+    compared = 0
+    for case in all_cases():
+        if case.told["status"] != 200 or set(case.told["rules"]) - {"R2", "R5"}:
+            continue
+        url = f"{server}/cds-services/dry-needling-{case.request['hook']}"
+        answered = without_fingerprint(session.post(url, json=case.request, timeout=5).json())
+        expected = json.loads(case.expected_path.read_bytes())
+        for card in (*answered["cards"], *expected["cards"]):
+            del card["extension"][EXTENSION]["evaluationDate"]
+        assert answered == expected
+        compared += 1
+    assert compared > 15
+
+
+def test_many_callers_at_once_get_their_own_answers(server):
+    names = sorted(path.stem for path in PATIENTS.glob("*.json"))
+    session = requests.Session()
+
+    def ask(name: str) -> tuple[str, list[str]]:
+        cards = session.post(server + URL, json=request_for(name, "20560"), timeout=20).json()["cards"]
+        return name, [card["summary"] for card in cards]
+
+    first = dict(map(ask, names))
+    with ThreadPoolExecutor(8) as callers:
+        for name, summaries in callers.map(ask, names * 3):
+            assert summaries == first[name]
+
+
+def test_a_chunked_body_is_read_and_a_large_one_is_refused():
+    """C1."""
+    body = json.dumps(request(condition("M54.2"))).encode()
+    with served(CDS_MAX_BODY_BYTES="65536") as (url, _):
+        headers = {"Content-Type": "application/json"}
+        chunked = requests.post(url + URL, data=iter([body[:100], body[100:]]), headers=headers, timeout=5)
+        assert chunked.status_code == 200
+        for large in (b" " * 70_000, iter([b" " * 40_000] * 2)):
+            refused = requests.post(url + URL, data=large, headers=headers, timeout=5)
+            assert refused.status_code == 413
+            assert refused.json()["resourceType"] == "OperationOutcome"
+
+
+def test_the_server_ends_gracefully_and_logs_json_without_patient_data():
+    secret = "Marigold-Secret-778"
+    with served(CDS_WORKERS="1") as (url, process):
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.extend(process.stderr))
+        reader.start()
+        sent = request(condition("M54.2", id=secret, code={"text": secret}))
+        assert requests.post(url + URL, json=sent, timeout=5).status_code == 200
+        assert requests.post(url + URL, data=secret, timeout=5).status_code == 415
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        reader.join(5)
+    logged = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [line["event"] for line in logged] == ["call", "refused"]
+    assert logged[0]["rules"] == "R8"
+    assert secret not in "".join(lines)
