@@ -20,6 +20,7 @@ from cds_service.errors import (
 )
 from cds_service.services import CdsService, Registry
 from cds_service.settings import Settings
+from cds_service.web import views
 
 
 def local_time() -> datetime:
@@ -40,6 +41,7 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider protocol does not declare it
     registry = Registry(services, settings.shared_service_id)
     app.register_blueprint(endpoints.blueprint(registry, clock, settings.max_body_bytes))
+    app.register_blueprint(views.blueprint(registry, clock))
     app.register_error_handler(CdsError, _answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(Exception, _answer_defect)

@@ -12,7 +12,7 @@ from flask import Flask
 
 from cds_service import telemetry
 from cds_service.app import create_app, local_time
-from cds_service.services import Registry
+from cds_service.services import Registry, SiteConfiguration
 from cds_service.settings import Settings
 from hooks import load_services
 
@@ -26,7 +26,7 @@ def create(settings: Settings | None = None, clock: Callable[[], datetime] = loc
     """
     settings = settings or Settings.from_environ(os.environ)
     telemetry.configure(settings.log_level)
-    return create_app(settings, load_services(_site_folder(settings)), clock)
+    return create_app(settings, load_services(_site(settings)), clock)
 
 
 def serve() -> Flask:
@@ -48,8 +48,9 @@ def spare_the_collector() -> None:
 
 def load_registry(settings: Settings) -> Registry:
     """Return the services alone, for use without a web server."""
-    return Registry(load_services(_site_folder(settings)), settings.shared_service_id)
+    return Registry(load_services(_site(settings)), settings.shared_service_id)
 
 
-def _site_folder(settings: Settings) -> Path | None:
-    return Path(settings.site_value_sets) if settings.site_value_sets else None
+def _site(settings: Settings) -> SiteConfiguration:
+    folder = Path(settings.site_value_sets) if settings.site_value_sets else None
+    return SiteConfiguration(value_sets=folder, public_url=settings.base_url)

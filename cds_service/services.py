@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from cds_service.errors import PrefetchMissing, UnknownService
 from cds_service.fhir.chart import Chart
 from cds_service.hook_request import HookRequest
+from cds_service.knowledge import Knowledge
 from cds_service.protocol import Card, ServiceDescription
 
 __all__ = [
     "CdsService",
+    "Content",
     "Guidance",
     "PrefetchMissing",
     "PrefetchTemplate",
     "Registry",
     "Review",
+    "SiteConfiguration",
 ]
 
 SPECIFICATION_VERSION = "2.0.0"
@@ -66,6 +70,32 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What a guideline's evidence page shows: the same data that decides.
+
+    Attributes:
+        knowledge: statements, rules and notes.
+        value_sets: id of each value set to its codes: (system, code) to display; a code that ends in - is a category.
+    """
+
+    knowledge: Knowledge
+    value_sets: Mapping[str, Mapping[tuple[str, str], str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfiguration:
+    """What a site tells a guideline.
+
+    Attributes:
+        value_sets: a folder of ValueSet files whose codes extend the guideline's.
+        public_url: where clients and clinicians reach this server, without a slash at the end; cards link to it.
+    """
+
+    value_sets: Path | None = None
+    public_url: str = "http://127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True)
 class CdsService:
     """One entry of discovery and what answers its calls."""
 
@@ -77,6 +107,7 @@ class CdsService:
     usage_requirements: str
     templates: tuple[PrefetchTemplate, ...]
     review: Review
+    content: Content
     handler: Callable[[HookRequest, Chart, date], Guidance]
 
     def describe(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -21,6 +22,9 @@ class Settings:
 
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8080, "TCP port to listen on.", low=1, high=65535)
+    public_url: str = _setting(
+        "", "Where others reach this server, for links on cards, as https://cds.example.org. Empty: host and port."
+    )
     workers: int = _setting(2, "Worker processes of the web server.", low=1, high=64)
     threads: int = _setting(4, "Threads in each worker process.", low=1, high=64)
     max_body_bytes: int = _setting(10 * 1024 * 1024, "Largest request body, in bytes; larger ones get 413.", low=1024)
@@ -53,9 +57,16 @@ class Settings:
                 faults.append(f"{variable} {fault}")
         if values.get("log_level", "info") not in LOG_LEVELS:
             faults.append(f"CDS_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
+        if not re.fullmatch(r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", values.get("public_url", "")):
+            faults.append("CDS_PUBLIC_URL must be an absolute http(s) URL without query")
         if faults:
             raise SettingsError("\n".join(faults))
         return cls(**values)
+
+    @property
+    def base_url(self) -> str:
+        """Return where others reach this server, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
 
 def environment_variable(name: str) -> str:

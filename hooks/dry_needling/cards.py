@@ -53,7 +53,7 @@ def _card(request: HookRequest, group: Sequence[Decided], loaded: Guideline, tod
         suggestions=offered or None,
         selection_behavior="any" if offered else None,
         override_reasons=list(loaded.actions.override_reasons),
-        links=_links(cited, loaded) or None,
+        links=_links(rule.id, cited, loaded),
         extension={EXTENSION: _extension(group, notes, cited, loaded, today)},
     )
 
@@ -133,8 +133,10 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _links(cited: Iterable[str], loaded: Guideline) -> list[Link]:
-    found: dict[str, Link] = {}
+def _links(rule: str, cited: Iterable[str], loaded: Guideline) -> list[Link]:
+    """Link to the rule on the evidence page and to the primary sources."""
+    page = f"{loaded.evidence_url}#{rule}"
+    found = {page: Link(label="Decision table and evidence", url=page)}
     for name in cited:
         item = loaded.knowledge.evidence[name]
         if item.url:

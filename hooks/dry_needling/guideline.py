@@ -14,7 +14,7 @@ from cds_service.fhir.value_sets import Concept, ValueSets
 from cds_service.knowledge import Knowledge
 from cds_service.knowledge import load as load_knowledge
 from cds_service.protocol import Coding
-from cds_service.services import Review
+from cds_service.services import Review, SiteConfiguration
 from hooks.dry_needling.facts import FACT_SPACE
 from hooks.dry_needling.findings import Meaning, Modality, Region
 
@@ -89,6 +89,7 @@ class Guideline:
     value_sets: ValueSets
     words: Words
     actions: Actions
+    evidence_url: str
 
     @property
     def review(self) -> Review:
@@ -111,20 +112,21 @@ class Guideline:
         return Modality.NONE
 
 
-def load(site_value_sets: Path | None = None) -> Guideline:
+def load(site: SiteConfiguration | None = None) -> Guideline:
     """Load the knowledge folder, and the codes a site adds.
 
     Raises:
         KnowledgeError: a file is wrong; the message names file, entry and key.
     """
     words = Words(tomllib.loads((KNOWLEDGE / "terms.toml").read_text(encoding="utf-8")))
+    site = site or SiteConfiguration()
     actions = tomllib.loads((KNOWLEDGE / "actions.toml").read_text(encoding="utf-8"))
     reasons = actions["override_reasons"]
     return Guideline(
         load_knowledge(KNOWLEDGE, FACT_SPACE, tuple(actions["suggestion"])),
         value_sets.load(
             KNOWLEDGE / "value_sets",
-            site_value_sets,
+            site.value_sets,
             {DRY_NEEDLING_WORDS: words.mean_dry_needling, str(Meaning.FACET_WORDS): words.mean_lumbar_facet},
         ),
         words,
@@ -133,4 +135,5 @@ def load(site_value_sets: Path | None = None) -> Guideline:
             actions["therapy_order"],
             tuple(Coding(system=reasons["system"], code=c, display=d) for c, d in reasons["codes"].items()),
         ),
+        f"{site.public_url}/evidence",
     )

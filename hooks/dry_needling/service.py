@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 from functools import partial
-from pathlib import Path
 
 from cds_service.fhir.chart import Availability, Chart
 from cds_service.hook_request import HookRequest
-from cds_service.services import CdsService, Guidance, PrefetchMissing, PrefetchTemplate
+from cds_service.services import CdsService, Content, Guidance, PrefetchMissing, PrefetchTemplate, SiteConfiguration
 from hooks.dry_needling import cards, care, diagnoses, guideline, orders, scores
 from hooks.dry_needling.decision import Decided, decide
 from hooks.dry_needling.explanation import explain
@@ -36,13 +35,13 @@ _USAGE = (
 )
 
 
-def services(site_value_sets: Path | None = None) -> tuple[CdsService, ...]:
+def services(site: SiteConfiguration) -> tuple[CdsService, ...]:
     """Load the knowledge and return the guideline's services, one for each hook.
 
     Raises:
         KnowledgeError: a knowledge file is wrong.
     """
-    loaded = guideline.load(site_value_sets)
+    loaded = guideline.load(site)
     return tuple(
         CdsService(
             id=f"dry-needling-{hook}",
@@ -53,6 +52,7 @@ def services(site_value_sets: Path | None = None) -> tuple[CdsService, ...]:
             usage_requirements=_USAGE,
             templates=_templates(loaded),
             review=loaded.review,
+            content=Content(loaded.knowledge, loaded.value_sets.displays),
             handler=partial(answer, loaded),
         )
         for hook, words in (("order-select", "when an order is selected"), ("order-sign", "when orders are signed"))

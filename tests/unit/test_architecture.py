@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent.parent
 MODULES = sorted(path for package in ("cds_service", "hooks") for path in (ROOT / package).rglob("*.py"))
 BANNED = {"utils", "helpers", "common", "base", "manager", "core", "misc"}
 HOMES = {
-    "flask": {"cds_service/app.py", "cds_service/endpoints.py", "cds_service/main.py"},
+    "flask": {"cds_service/app.py", "cds_service/endpoints.py", "cds_service/main.py", "cds_service/web/views.py"},
     "fhir": {"cds_service/fhir/chart.py"},
     "click": {"cds_service/cli.py"},
     "structlog": {"cds_service/telemetry.py"},

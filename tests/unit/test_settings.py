@@ -26,7 +26,14 @@ def test_values_are_read_from_the_environment():
 def test_every_fault_is_told_at_once():
     with pytest.raises(SettingsError) as refused:
         Settings.from_environ(
-            {"CDS_PORT": "0", "CDS_WORKERS": "many", "CDS_THREADS": "1000", "CDS_LOG_LEVEL": "loud", "CDS_PROT": "1"}
+            {
+                "CDS_PORT": "0",
+                "CDS_WORKERS": "many",
+                "CDS_THREADS": "1000",
+                "CDS_LOG_LEVEL": "loud",
+                "CDS_PROT": "1",
+                "CDS_PUBLIC_URL": "cds.example.org",
+            }
         )
     assert str(refused.value).splitlines() == [
         "CDS_PORT must be at least 1",
@@ -34,6 +41,7 @@ def test_every_fault_is_told_at_once():
         "CDS_THREADS must be at most 64",
         "CDS_WORKERS must be a whole number",
         "CDS_LOG_LEVEL must be one of debug, info, warning, error",
+        "CDS_PUBLIC_URL must be an absolute http(s) URL without query",
     ]
 
 
@@ -42,3 +50,10 @@ def test_every_setting_has_help_and_stands_in_the_readme():
     for item in fields(Settings):
         assert item.metadata["help"]
         assert f"`{environment_variable(item.name)}`" in text, item.name
+
+
+def test_the_base_url_is_the_public_one_or_host_and_port():
+    assert Settings().base_url == "http://127.0.0.1:8080"
+    assert (
+        Settings.from_environ({"CDS_PUBLIC_URL": "https://cds.example.org/x/"}).base_url == "https://cds.example.org/x"
+    )

@@ -1,0 +1,90 @@
+"""The evidence page: everything that decides is on it, and every card's link leads to a row of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from html import unescape
+
+import pytest
+
+from cds_service.decision import Condition
+from cds_service.main import create
+from cds_service.services import Registry, SiteConfiguration
+from cds_service.settings import Settings
+from cds_service.web.views import conditions_in_words
+from hooks import load_services
+from tests.cases import TODAY, all_cases
+from tests.charts import cards, condition, request
+
+
+@pytest.fixture(scope="module")
+def page():
+    return create(Settings(log_level="error"), clock=lambda: TODAY).test_client().get("/evidence").text
+
+
+def test_every_statement_is_shown_with_population_certainty_and_source(page, guideline):
+    text = unescape(page)
+    for item in guideline.knowledge.evidence.values():
+        assert f'id="{item.id}"' in page
+        for words in (
+            item.label,
+            item.statement,
+            item.population,
+            item.strength,
+            item.certainty,
+            item.citation,
+            item.url,
+        ):
+            assert words in text
+
+
+def test_every_rule_note_and_code_is_shown(page, guideline):
+    text = unescape(page)
+    for rule in guideline.knowledge.table.rules:
+        assert f'id="{rule.id}"' in page
+        assert rule.detail in text
+    for note in guideline.knowledge.table.notes:
+        assert note.text in text
+    for name, codes in guideline.value_sets.displays.items():
+        assert f'id="{name}"' in page
+        assert all(f"<code>{code}</code> {display}" in text for (_, code), display in codes.items())
+
+
+@pytest.mark.parametrize("case", all_cases()[::15], ids=lambda case: case.folder.name)
+def test_every_card_links_to_its_row_of_the_page(case, registry, page):
+    """R6: absolute links that resolve."""
+    if case.told["status"] == 200:
+        for card in cards(registry, case.request, case.today.date()):
+            url, anchor = card["links"][0]["url"].split("#")
+            assert url == "http://127.0.0.1:8080/evidence"
+            assert f'<tr id="{anchor}">' in page
+
+
+def test_links_use_the_public_url():
+    registry = Registry(load_services(SiteConfiguration(public_url="https://cds.example.org")))
+    (card,) = cards(registry, request(condition("M54.2")), TODAY.date())
+    assert card["links"][0]["url"].startswith("https://cds.example.org/evidence#R")
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_no_script(client):
+    response = client.get("/evidence")
+    assert response.status_code == 200
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "<script" not in response.text
+    assert 'href="/static/style.css"' in response.text
+    assert client.get("/static/style.css").status_code == 200
+
+
+def test_overdue_reviews_are_marked(page):
+    assert "overdue" not in page.replace(".overdue", "")
+    later = create(Settings(log_level="error"), clock=lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
+    text = later.test_client().get("/evidence").text
+    assert "overdue: guideline, E1, " in text
+    assert text.count("overdue</strong>") == 11
+
+
+def test_conditions_are_told_in_words():
+    conditions = (Condition("a_b", (True,)), Condition("c", (False,)), Condition("d", ("x-y", "z")))
+    assert conditions_in_words(conditions) == "a b; no c; d: x y or z"
+    assert conditions_in_words(()) == "every other case"
