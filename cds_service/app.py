@@ -18,6 +18,9 @@ from cds_service.errors import (
     MethodNotAllowed,
     UnknownPath,
 )
+from cds_service.fhir.client import Limits
+from cds_service.fhir.fetch import FhirAccess
+from cds_service.fhir.servers import AllowList
 from cds_service.services import CdsService, Registry
 from cds_service.settings import Settings
 from cds_service.web import views
@@ -40,12 +43,18 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider protocol does not declare it
     registry = Registry(services, settings.shared_service_id)
-    app.register_blueprint(endpoints.blueprint(registry, clock, settings.max_body_bytes))
+    app.register_blueprint(endpoints.blueprint(registry, clock, settings.max_body_bytes, fhir_access(settings)))
     app.register_blueprint(views.blueprint(registry, clock))
     app.register_error_handler(CdsError, _answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(Exception, _answer_defect)
     return app
+
+
+def fhir_access(settings: Settings) -> FhirAccess:
+    """Return the access to FHIR servers that the settings allow."""
+    limits = Limits(settings.fhir_request_milliseconds / 1000, settings.fhir_total_milliseconds / 1000)
+    return FhirAccess(AllowList.parse(settings.fhir_servers), limits)
 
 
 def _answer_error(error: CdsError) -> Response:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from cds_service.decoding import decode
 from cds_service.errors import UnknownService
+from cds_service.fhir.chart import Chart
+from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.prefetch import gather
-from cds_service.hook_request import hook_of, read_request
+from cds_service.hook_request import HookRequest, hook_of, read_request
 from cds_service.protocol import CardsResponse
 from cds_service.services import CdsService, Guidance, Registry
+
+MOST_REFERENCES = 10
+"""References that are fetched for one call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +27,19 @@ class Answer:
     guidance: Guidance
     service: CdsService
     hook_instance: str
+    fetched: Mapping[str, str]
+    """What became of each fetch, by prefetch key."""
 
 
-def answer(registry: Registry, service_id: str, body: bytes, today: date) -> Answer:
+def answer(registry: Registry, service_id: str, body: bytes, today: date, access: FhirAccess | None = None) -> Answer:
     """Answer one call of a service.
 
     Args:
+        registry: the services there are.
         service_id: the id in the URL; "" picks the first service that answers the request's hook.
         body: the request as received.
         today: the evaluation date.
+        access: fetches what was not prefetched; None fetches nothing.
 
     Raises:
         CdsError: the request cannot be answered; the error says which status and why.
@@ -42,11 +52,24 @@ def answer(registry: Registry, service_id: str, body: bytes, today: date) -> Ans
     if service is None:
         raise UnknownService("No CDS service answers the hook of this request")
     request = read_request(document, service.hook)
-    chart = gather(
-        request.context.patient_id.removeprefix("Patient/"),
-        request.prefetch,
-        {template.key: template.query for template in service.templates},
-        request.context.draft_orders,
-    )
+    chart, outcomes = _chart(service, request, access)
     guidance = service.handler(request, chart, today)
-    return Answer(CardsResponse(cards=list(guidance.cards)).encode(), guidance, service, request.hook_instance)
+    body = CardsResponse(cards=list(guidance.cards)).encode()
+    return Answer(body, guidance, service, request.hook_instance, outcomes)
+
+
+def _chart(service: CdsService, request: HookRequest, access: FhirAccess | None) -> tuple[Chart, Mapping[str, str]]:
+    """Gather the chart: what was prefetched, then what is missing and may be fetched (P1, F1-F3)."""
+    patient_id = request.context.patient_id.removeprefix("Patient/")
+    queries = {template.key: template.query for template in service.templates}
+    drafts = request.context.draft_orders
+    chart = gather(patient_id, request.prefetch, queries, drafts)
+    if access is None or request.fhir_server is None or (references := service.wanted(request)) is None:
+        return chart, {}
+    missing = {key: query for key, query in queries.items() if not chart.obtained(key)}
+    unresolved = [reference for reference in dict.fromkeys(references) if chart.resolve(reference, {}) is None]
+    token = request.fhir_authorization.access_token if request.fhir_authorization else ""
+    fetched = access.fetch(request.fhir_server, token, patient_id, missing, unresolved[:MOST_REFERENCES])
+    if not fetched.outcomes:
+        return chart, {}
+    return gather(patient_id, request.prefetch, queries, drafts, fetched), fetched.outcomes

@@ -12,7 +12,7 @@ import click
 import orjson
 
 from cds_service import reading
-from cds_service.app import local_time
+from cds_service.app import fhir_access, local_time
 from cds_service.call import answer
 from cds_service.errors import CdsError, KnowledgeError, SettingsError
 from cds_service.main import load_registry
@@ -69,10 +69,11 @@ def call(file: BinaryIO, service_id: str, as_json: bool, explained: bool, today:
       cds-service call --explain request.json
       cds-service call --json - < request.json
     """
-    registry = _registry(_settings())
+    settings = _settings()
+    registry = _registry(settings)
     day: date = today.date() if today else local_time().date()
     try:
-        answered = answer(registry, service_id, file.read(), day)
+        answered = answer(registry, service_id, file.read(), day, fhir_access(settings))
     except CdsError as error:
         if as_json:
             click.echo(orjson.dumps(error.operation_outcome(), option=orjson.OPT_INDENT_2).decode())

@@ -11,16 +11,18 @@ from flask import Blueprint, Response, jsonify, request
 from cds_service import telemetry
 from cds_service.call import answer
 from cds_service.errors import BodyTooLarge, UnsupportedMediaType
+from cds_service.fhir.fetch import FhirAccess
 from cds_service.services import Registry
 
 KNOWLEDGE_VERSION_HEADER = "Knowledge-Version"
 
 
-def blueprint(registry: Registry, clock: Callable[[], datetime], max_body_bytes: int) -> Blueprint:
+def blueprint(registry: Registry, clock: Callable[[], datetime], max_body_bytes: int, access: FhirAccess) -> Blueprint:
     """Return the endpoints for the services of a registry.
 
     Args:
         clock: tells the time; its date is the evaluation date of a call.
+        access: fetches what was not prefetched, from allowed FHIR servers.
         max_body_bytes: larger bodies are refused, also those whose length is not told in advance.
     """
     views = Blueprint("cds_services", __name__)
@@ -35,7 +37,7 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], max_body_bytes:
         """Answer a call (C1)."""
         started = time.perf_counter()
         _require_json()
-        answered = answer(registry, service_id, _body(max_body_bytes), clock().date())
+        answered = answer(registry, service_id, _body(max_body_bytes), clock().date(), access)
         telemetry.log().info(
             "call",
             call=telemetry.call_id(answered.hook_instance),
@@ -43,6 +45,7 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], max_body_bytes:
             hook=answered.service.hook,
             cards=len(answered.guidance.cards),
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            fetched=dict(answered.fetched),
             **answered.guidance.log,
         )
         response = Response(answered.body, mimetype="application/json")

@@ -108,6 +108,9 @@ class CdsService:
     templates: tuple[PrefetchTemplate, ...]
     review: Review
     content: Content
+    wanted: Callable[[HookRequest], tuple[str, ...] | None]
+    """Tells from the drafts alone what a decision needs beside the prefetch: the references that an order's reason is
+    given by, or None when the guideline has nothing to say, so that nothing is fetched in vain."""
     handler: Callable[[HookRequest, Chart, date], Guidance]
 
     def describe(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from cds_service.errors import SettingsError
+from cds_service.fhir.servers import AllowList
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -31,6 +32,13 @@ class Settings:
     shared_service_id: str = _setting(
         "", "One id for both hooks, for example dry-needling. Empty: each hook has its own id."
     )
+    fhir_servers: str = _setting(
+        "",
+        "FHIR servers that may be read, separated by commas: a base URL each, followed by the word internal if it may "
+        "have an address that is not public, and open if it needs no token. Empty: nothing is fetched.",
+    )
+    fhir_request_milliseconds: int = _setting(300, "Longest wait for a FHIR server's connection or data.", low=1)
+    fhir_total_milliseconds: int = _setting(400, "Time for all fetches of one call together.", low=1)
     site_value_sets: str = _setting(
         "", "Folder with ValueSet JSON files whose codes extend ours, for example local procedure codes."
     )
@@ -57,6 +65,10 @@ class Settings:
                 faults.append(f"{variable} {fault}")
         if values.get("log_level", "info") not in LOG_LEVELS:
             faults.append(f"CDS_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
+        try:
+            AllowList.parse(values.get("fhir_servers", ""))
+        except ValueError as fault:
+            faults.append(f"CDS_FHIR_SERVERS: {fault}")
         if not re.fullmatch(r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", values.get("public_url", "")):
             faults.append("CDS_PUBLIC_URL must be an absolute http(s) URL without query")
         if faults:

@@ -31,3 +31,11 @@ def entries_of(value: object) -> Iterator[tuple[int, Any, str]]:
 def is_resource(value: object) -> bool:
     """Tell whether a value has the least that makes it a FHIR resource in JSON."""
     return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
+
+
+def links_of(bundle: object, relation: str) -> Iterator[str]:
+    """Yield the URLs of a Bundle's links of one relation, such as next."""
+    links = bundle.get("link") if isinstance(bundle, dict) else None
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("relation") == relation and isinstance(link.get("url"), str):
+            yield link["url"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from cds_service.fhir.bundles import Resource, entries_of, is_resource
+from cds_service.fhir.bundles import Resource, entries_of, is_resource, links_of
 from cds_service.fhir.chart import Availability, Chart
+from cds_service.fhir.client import FetchOutcome
+from cds_service.fhir.fetch import Fetched
 
 
 def gather(
@@ -15,8 +17,9 @@ def gather(
     prefetch: Mapping[str, Any],
     queries: Mapping[str, str],
     drafts: Mapping[str, Any],
+    fetched: Fetched | None = None,
 ) -> Chart:
-    """Build the chart from what was prefetched.
+    """Build the chart from what was prefetched, and what was fetched beside it.
 
     What arrives is indexed by resource type, not by key, because a client may use names of its own (conformance V1).
 
@@ -25,12 +28,15 @@ def gather(
         prefetch: the request's; a value may be a Bundle, a single resource, null or an OperationOutcome (P1, P3).
         queries: our prefetch templates: key to query.
         drafts: the draft Bundle, whose resources may be referenced.
+        fetched: what was fetched for keys that were not prefetched, or that the client could not read.
     """
+    fetched = fetched or Fetched()
+    values = {**prefetch, **fetched.values}
     by_type: dict[str, list[Resource]] = {}
     unreadable: list[str] = []
     key_states: dict[str, Availability] = {}
     type_states: dict[str, Availability] = {}
-    for key, value in prefetch.items():
+    for key, value in values.items():
         found, broken = _resources_in(value)
         for kind, resources in found.items():
             by_type.setdefault(kind, []).extend(resources)
@@ -43,7 +49,10 @@ def gather(
         key: key_states[key] if key in key_states else type_states.get(_query_type(query), Availability.ABSENT)
         for key, query in queries.items()
     }
-    return Chart(patient_id, by_type, availability, [*prefetch.values(), drafts], unreadable)
+    for key, outcome in fetched.outcomes.items():
+        if outcome != FetchOutcome.OK and key in availability:
+            availability[key] = Availability.FAILED
+    return Chart(patient_id, by_type, availability, [*values.values(), drafts, *fetched.referenced], unreadable)
 
 
 def _resources_in(value: object) -> tuple[dict[str, list[Resource]], Sequence[int]]:
@@ -95,15 +104,8 @@ def _says_nothing_found(entry: object) -> bool:
     return _is_outcome(resource) and mode == "outcome" and not severities & {"error", "fatal"}
 
 
-def _links(bundle: Mapping[str, Any], relation: str) -> Iterator[str]:
-    links = bundle.get("link")
-    for link in links if isinstance(links, list) else ():
-        if isinstance(link, dict) and link.get("relation") == relation and isinstance(link.get("url"), str):
-            yield link["url"]
-
-
 def _has_next_page(bundle: Mapping[str, Any]) -> bool:
-    return any(True for _ in _links(bundle, "next"))
+    return any(True for _ in links_of(bundle, "next"))
 
 
 def _searched_type(value: object) -> set[str]:
@@ -111,7 +113,7 @@ def _searched_type(value: object) -> set[str]:
     if not isinstance(value, dict):
         return set()
     kinds = set()
-    for url in _links(value, "self"):
+    for url in links_of(value, "self"):
         try:
             kinds.add(urlsplit(url).path.rstrip("/").removesuffix("/_search").rsplit("/", 1)[-1])
         except ValueError:  # such as an unclosed bracket where the host should be

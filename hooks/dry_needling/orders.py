@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +16,7 @@ from hooks.dry_needling.guideline import Guideline
 
 _NO_ORDER = ("revoked", "completed", "entered-in-error", "cancelled")  # cancelled is ProcedureRequest's word in STU3
 _TYPES = ("ServiceRequest", "ProcedureRequest")
+_CONDITION = re.compile(r"(?:https?://[^\s?#]+/)?Condition/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
 _READ = (
     "status", "intent", "code", "doNotPerform", "encounter", "requester", "bodySite", "reasonCode", "reasonReference",
     "note",
@@ -181,6 +183,12 @@ def _referenced(order: Resource) -> Iterator[dict[str, Any]]:
             target = reference.get("reference")
             if isinstance(target, str) and ("Condition/" in target or target.startswith("#")):
                 yield reference
+
+
+def references(order: NeedlingOrder) -> tuple[str, ...]:
+    """Return the conditions outside of itself that an order's reason refers to."""
+    found = (reference.get("reference") for reference in _referenced(order.resource))
+    return tuple(target for target in found if isinstance(target, str) and _CONDITION.fullmatch(target))
 
 
 def _referenced_problem(

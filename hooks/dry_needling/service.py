@@ -53,6 +53,7 @@ def services(site: SiteConfiguration) -> tuple[CdsService, ...]:
             templates=_templates(loaded),
             review=loaded.review,
             content=Content(loaded.knowledge, loaded.value_sets.displays),
+            wanted=partial(wanted, loaded),
             handler=partial(answer, loaded),
         )
         for hook, words in (("order-select", "when an order is selected"), ("order-sign", "when orders are signed"))
@@ -70,6 +71,13 @@ def _templates(loaded: Guideline) -> tuple[PrefetchTemplate, ...]:
         PrefetchTemplate("serviceRequests", f"ServiceRequest?{_PATIENT}&status=active,completed"),
         PrefetchTemplate("carePlans", f"CarePlan?{_PATIENT}&status=active"),
     )
+
+
+def wanted(loaded: Guideline, request: HookRequest) -> tuple[str, ...] | None:
+    """Return the references that the reasons of needling orders are given by; None when no order is for needling."""
+    nothing = Chart(request.context.patient_id, {}, {})
+    needling = orders.read(request.context.draft_orders, request.selections, nothing, loaded, date.min).needling
+    return tuple(reference for order in needling for reference in orders.references(order)) if needling else None
 
 
 def answer(loaded: Guideline, request: HookRequest, chart: Chart, today: date) -> Guidance:
@@ -100,7 +108,7 @@ def _decided(read: OrdersRead, chart: Chart, loaded: Guideline, today: date) -> 
         assessment, decision = decide(findings, today, loaded.knowledge.table)
         if in_chart.problem_list is ProblemList.UNAVAILABLE and not assessment.decides_alone:
             failed = chart.availability.get("conditions") is Availability.FAILED
-            raise PrefetchMissing("conditions", "the client could not read it" if failed else "was not sent")
+            raise PrefetchMissing("conditions", "could not be read" if failed else "was not sent")
         decided.append(Decided(order, findings, assessment, decision))
     return decided
 

@@ -60,5 +60,5 @@ def wait_for(url: str, process: subprocess.Popen) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The base URL of a running service with the default settings."""
-    with served() as (url, _):
+    with served(CDS_PUBLIC_URL="http://127.0.0.1:8080") as (url, _):
         yield url

@@ -13,6 +13,7 @@ BANNED = {"utils", "helpers", "common", "base", "manager", "core", "misc"}
 HOMES = {
     "flask": {"cds_service/app.py", "cds_service/endpoints.py", "cds_service/main.py", "cds_service/web/views.py"},
     "fhir": {"cds_service/fhir/chart.py"},
+    "requests": {"cds_service/fhir/client.py"},
     "click": {"cds_service/cli.py"},
     "structlog": {"cds_service/telemetry.py"},
 }
