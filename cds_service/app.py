@@ -7,9 +7,10 @@ from datetime import datetime
 from uuid import uuid4
 
 from flask import Flask, Response, jsonify
+from flask_cors import CORS
 from werkzeug.exceptions import HTTPException
 
-from cds_service import endpoints, telemetry
+from cds_service import endpoints, health, telemetry
 from cds_service.errors import (
     BodyTooLarge,
     CdsError,
@@ -45,10 +46,29 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     registry = Registry(services, settings.shared_service_id)
     app.register_blueprint(endpoints.blueprint(registry, clock, settings.max_body_bytes, fhir_access(settings)))
     app.register_blueprint(views.blueprint(registry, clock))
+    app.register_blueprint(health.blueprint(registry, clock))
+    if settings.origins:
+        CORS(
+            app,
+            origins=settings.origins,
+            methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"],
+            expose_headers=[endpoints.KNOWLEDGE_VERSION_HEADER],
+            max_age=600,
+            allow_private_network=settings.cors_private_network,
+        )
+    app.after_request(_keep_private)
     app.register_error_handler(CdsError, _answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(Exception, _answer_defect)
     return app
+
+
+def _keep_private(response: Response) -> Response:
+    """Keep answers, which can hold patient data, out of caches and from being taken for something else."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response
 
 
 def fhir_access(settings: Settings) -> FhirAccess:

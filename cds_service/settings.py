@@ -42,6 +42,12 @@ class Settings:
     site_value_sets: str = _setting(
         "", "Folder with ValueSet JSON files whose codes extend ours, for example local procedure codes."
     )
+    cors_origins: str = _setting(
+        "", "Origins of browser clients, separated by commas, as https://sandbox.cds-hooks.org. Empty: none."
+    )
+    cors_private_network: bool = _setting(
+        False, "Answer browsers on public sites that ask to call a private address: true or false."
+    )
     log_level: str = _setting("info", f"Least severe level that is logged: {', '.join(LOG_LEVELS)}.")
 
     @classmethod
@@ -71,9 +77,19 @@ class Settings:
             faults.append(f"CDS_FHIR_SERVERS: {fault}")
         if not re.fullmatch(r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", values.get("public_url", "")):
             faults.append("CDS_PUBLIC_URL must be an absolute http(s) URL without query")
+        faults += [
+            f"CDS_CORS_ORIGINS: {origin} is no origin such as https://sandbox.cds-hooks.org"
+            for origin in _listed(values.get("cors_origins", ""))
+            if not re.fullmatch(r"https?://[^\s/?#*]+", origin)
+        ]
         if faults:
             raise SettingsError("\n".join(faults))
         return cls(**values)
+
+    @property
+    def origins(self) -> list[str]:
+        """Return the origins of browser clients."""
+        return _listed(self.cors_origins)
 
     @property
     def base_url(self) -> str:
@@ -86,7 +102,15 @@ def environment_variable(name: str) -> str:
     return f"CDS_{name.upper()}"
 
 
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
 def _parsed(text: str, default: Any, limits: Mapping[str, Any]) -> Any:
+    if isinstance(default, bool):
+        if text.strip().lower() not in ("true", "false"):
+            raise ValueError("must be true or false")
+        return text.strip().lower() == "true"
     if not isinstance(default, int):
         return text.strip()
     try:

@@ -33,6 +33,7 @@ def test_every_fault_is_told_at_once():
                 "CDS_LOG_LEVEL": "loud",
                 "CDS_PROT": "1",
                 "CDS_PUBLIC_URL": "cds.example.org",
+                "CDS_FHIR_SERVERS": "ehr",
             }
         )
     assert str(refused.value).splitlines() == [
@@ -41,6 +42,7 @@ def test_every_fault_is_told_at_once():
         "CDS_THREADS must be at most 64",
         "CDS_WORKERS must be a whole number",
         "CDS_LOG_LEVEL must be one of debug, info, warning, error",
+        "CDS_FHIR_SERVERS: ehr is no http(s) URL of a server without user, query and fragment",
         "CDS_PUBLIC_URL must be an absolute http(s) URL without query",
     ]
 

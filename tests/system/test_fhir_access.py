@@ -1,0 +1,173 @@
+"""FHIR access over real HTTP: the same cards as with a prefetch, and every fault ends in time (P2, F1-F3)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import orjson
+import pytest
+import requests
+
+from cds_service.app import fhir_access
+from cds_service.call import answer
+from cds_service.settings import Settings
+from tests.cases import EXTENSION, Case, all_cases
+from tests.charts import condition, needling, request
+from tests.patients import PATIENTS, prefetch_of, request_for
+from tests.system.conftest import free_port, served
+from tests.system.fhir_server import FAULTS
+
+ROOT = Path(__file__).parent.parent.parent
+KEYS = ("patient", "conditions", "painScores", "procedures", "serviceRequests", "carePlans")
+# Cases about the shape of a prefetch itself; a FHIR server has no such shape.
+ABOUT_PREFETCH = {
+    "412-conditions-absent",
+    "412-conditions-failed",
+    "412-low-back-reason-needs-the-chart",
+    "no-needling-and-no-prefetch",
+    "r1-without-problem-list",
+    "r5-headache-reason-without-problem-list",
+    "r6-onset-age-without-birth-date",
+    "r7-includes-and-outcomes-in-bundle",
+    "r7-optional-data-failed",
+    "r7-problem-list-cut-off",
+    "r7-single-resource-for-a-bundle",
+    "r7-site-named-keys",
+    "r8-search-found-nothing",
+}
+BUDGET_SECONDS = 0.4
+
+
+@pytest.fixture(scope="module")
+def fhir() -> Iterator[str]:
+    """The root URL of a FHIR server in a process of its own."""
+    port = free_port()
+    root = f"http://127.0.0.1:{port}"
+    with subprocess.Popen([sys.executable, "-m", "tests.system.fhir_server", str(port)], cwd=ROOT) as process:
+        for _ in range(100):
+            try:
+                put(root, [])
+                break
+            except requests.ConnectionError:
+                time.sleep(0.05)
+        yield root
+        process.terminate()
+
+
+def put(root: str, resources: list[dict]) -> None:
+    requests.put(f"{root}/fhir", json=resources, timeout=5).raise_for_status()
+
+
+def resources_of(sent: dict) -> list[dict]:
+    found = []
+    for value in (sent.get("prefetch") or {}).values():
+        if value and value["resourceType"] == "Bundle":
+            found += [entry["resource"] for entry in value["entry"]]
+        elif value:
+            found.append(value)
+    return found
+
+
+def without_prefetch(sent: dict, base: str) -> dict:
+    return {
+        **sent,
+        "prefetch": {},
+        "fhirServer": base,
+        "fhirAuthorization": {
+            "access_token": "t", "token_type": "Bearer", "expires_in": 300, "scope": "s", "subject": "c"
+        },
+    }  # fmt: skip
+
+
+def access(root: str, milliseconds: int = 5000):
+    return fhir_access(
+        Settings(
+            fhir_servers=f"{root} internal",
+            fhir_request_milliseconds=milliseconds,
+            fhir_total_milliseconds=milliseconds,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in all_cases() if case.folder.name not in ABOUT_PREFETCH], ids=lambda case: case.folder.name
+)
+def test_without_prefetch_and_with_the_same_resources_on_the_server_each_case_gives_the_same_card(
+    case: Case, fhir: str, registry
+):
+    put(fhir, resources_of(case.request))
+    sent = without_prefetch(case.request, f"{fhir}/fhir")
+    fetched = answer(registry, "", orjson.dumps(sent), case.today.date(), access(fhir))
+    prefetched = answer(registry, "", orjson.dumps(case.request), case.today.date())
+    assert orjson.loads(fetched.body) == orjson.loads(prefetched.body)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PATIENTS.glob("*.json"))[::6])
+def test_a_whole_patient_is_fetched(name: str, fhir: str, registry, today):
+    sent = request_for(name, "20560")
+    patient = sent["context"]["patientId"]
+    prefetch = prefetch_of(name)
+    resources = [entry["resource"] for key in KEYS[1:] for entry in prefetch[key]["entry"]]
+    put(fhir, [{**resource, "subject": {"reference": f"Patient/{patient}"}} for resource in resources])
+    fetched = answer(registry, "", orjson.dumps(without_prefetch(sent, f"{fhir}/fhir")), today, access(fhir))
+    prefetched = answer(registry, "", orjson.dumps(sent), today)
+    assert [c["extension"][EXTENSION]["rule"] for c in orjson.loads(fetched.body)["cards"]] == [
+        c["extension"][EXTENSION]["rule"] for c in orjson.loads(prefetched.body)["cards"]
+    ]
+
+
+@pytest.fixture(scope="module")
+def service(fhir: str) -> Iterator[str]:
+    """The service with its default budget, allowed to read the server and its faulty twins."""
+    with served(CDS_FHIR_SERVERS=f"{fhir} internal", CDS_WORKERS="1") as (url, _):
+        yield url
+
+
+def ask(service: str, sent: dict) -> tuple[requests.Response, float]:
+    started = time.perf_counter()
+    response = requests.post(f"{service}/cds-services/dry-needling-order-select", json=sent, timeout=10)
+    return response, time.perf_counter() - started
+
+
+NECK = needling(reasonCode=[{"text": "Neck pain"}])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_ends_in_412_or_in_a_card_that_says_what_is_missing_within_the_budget(
+    fault: str, fhir: str, service: str
+):
+    """P2, R9: never a 500, never a stuck worker."""
+    put(fhir, [condition("278860009", "sct")])
+    base = f"{fhir}/faults/{fault}"
+    required, took = ask(service, without_prefetch(request(), base))
+    assert took < BUDGET_SECONDS + 0.3
+    if fault == "pages_forever":
+        assert "Only part of the problem list was sent" in required.json()["cards"][0]["detail"]
+    else:
+        assert required.status_code == 412
+        assert "prefetch.conditions is required" in required.json()["issue"][0]["diagnostics"]
+    optional, took = ask(service, without_prefetch(request(order=NECK), base))
+    assert took < BUDGET_SECONDS + 0.3
+    assert optional.status_code == 200
+    detail = optional.json()["cards"][0]["detail"]
+    if fault != "pages_forever":
+        assert "Not available: pain scores, earlier procedures, other orders, care plans." in detail
+        assert "The problem list was not available" in detail
+
+
+def test_a_dead_server_does_not_keep_others_waiting(fhir: str, service: str):
+    """While some callers wait for a server that does not answer, others are answered at once."""
+    dead = without_prefetch(request(), f"{fhir}/faults/delays")
+    with ThreadPoolExecutor(8) as callers:
+        waiting = [callers.submit(ask, service, dead) for _ in range(3)]
+        time.sleep(0.05)
+        answered, took = ask(service, request(condition("M54.2")))
+        assert answered.status_code == 200
+        assert took < 0.3
+        for future in waiting:
+            assert future.result()[0].status_code == 412
