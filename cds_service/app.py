@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from pathlib import Path
 from uuid import uuid4
 
 from flask import Flask, Response, jsonify
@@ -11,6 +12,7 @@ from flask_cors import CORS
 from werkzeug.exceptions import HTTPException
 
 from cds_service import endpoints, health, telemetry
+from cds_service.endpoints import Entrance
 from cds_service.errors import (
     BodyTooLarge,
     CdsError,
@@ -24,6 +26,11 @@ from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.servers import AllowList
 from cds_service.services import CdsService, Registry
 from cds_service.settings import Settings
+from cds_service.store.database import connect
+from cds_service.store.used_tokens import UsedTokens
+from cds_service.trust.client_jwt import Gatekeeper
+from cds_service.trust.issuers import read as read_issuers
+from cds_service.trust.key_sets import KeySets
 from cds_service.web import views
 
 
@@ -44,7 +51,7 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider protocol does not declare it
     registry = Registry(services, settings.shared_service_id)
-    app.register_blueprint(endpoints.blueprint(registry, clock, settings.max_body_bytes, fhir_access(settings)))
+    app.register_blueprint(endpoints.blueprint(registry, clock, _entrance(settings), fhir_access(settings)))
     app.register_blueprint(views.blueprint(registry, clock))
     app.register_blueprint(health.blueprint(registry, clock))
     if settings.origins:
@@ -62,6 +69,22 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(Exception, _answer_defect)
     return app
+
+
+def _entrance(settings: Settings) -> Entrance:
+    """Return what requests must pass, as the settings say.
+
+    Raises:
+        SettingsError: the issuers file is wrong.
+    """
+    if not settings.checks_calls:
+        if settings.exposed:
+            telemetry.log().warning("open", reason="CDS_JWT is off and others can reach this service")
+        return Entrance(settings.base_url, settings.max_body_bytes)
+    used = UsedTokens(connect(settings.database_url))
+    issuers = read_issuers(Path(settings.issuers_file))
+    gatekeeper = Gatekeeper(issuers, KeySets(), used.use, settings.audiences)
+    return Entrance(settings.base_url, settings.max_body_bytes, gatekeeper, everywhere=settings.jwt == "everywhere")
 
 
 def _keep_private(response: Response) -> Response:

@@ -15,7 +15,7 @@ from cds_service import reading
 from cds_service.app import fhir_access, local_time
 from cds_service.call import answer
 from cds_service.errors import CdsError, KnowledgeError, SettingsError
-from cds_service.main import load_registry
+from cds_service.main import create, load_registry
 from cds_service.services import Registry
 from cds_service.settings import Settings, environment_variable
 
@@ -42,7 +42,7 @@ def serve() -> None:
       CDS_PORT=9000 CDS_WORKERS=4 cds-service serve
     """
     settings = _settings()
-    _registry(settings)  # a wrong knowledge file is told here, once, not by every worker
+    _created(settings)  # wrong files are told here, once, not by every worker
     arguments = [
         "gunicorn", "--bind", f"{settings.host}:{settings.port}", "--workers", str(settings.workers),
         "--worker-class", "gthread", "--threads", str(settings.threads), "--preload", "--graceful-timeout", "30",
@@ -125,6 +125,14 @@ def _settings() -> Settings:
         return Settings.from_environ(os.environ)
     except SettingsError as error:
         click.echo(f"Wrong settings:\n{error}", err=True)
+        raise SystemExit(EXIT_MISCONFIGURED) from None
+
+
+def _created(settings: Settings) -> None:
+    try:
+        create(settings)
+    except (KnowledgeError, SettingsError) as error:
+        click.echo(f"Cannot start: {error}", err=True)
         raise SystemExit(EXIT_MISCONFIGURED) from None
 
 

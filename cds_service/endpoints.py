@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from flask import Blueprint, Response, jsonify, request
@@ -13,31 +14,77 @@ from cds_service.call import answer
 from cds_service.errors import BodyTooLarge, UnsupportedMediaType
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.services import Registry
+from cds_service.trust.client_jwt import Gatekeeper
 
 KNOWLEDGE_VERSION_HEADER = "Knowledge-Version"
 
 
-def blueprint(registry: Registry, clock: Callable[[], datetime], max_body_bytes: int, access: FhirAccess) -> Blueprint:
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What a request must pass before it is answered.
+
+    Attributes:
+        base_url: where clients reach this server; a token's audience begins with it.
+        max_body_bytes: larger bodies are refused, also those whose length is not told in advance.
+        gatekeeper: checks tokens; None lets everybody in.
+        everywhere: discovery needs a token too.
+    """
+
+    base_url: str
+    max_body_bytes: int
+    gatekeeper: Gatekeeper | None = None
+    everywhere: bool = False
+
+    def admit(self, service_id: str = "") -> None:
+        """Check who is calling (S1-S4).
+
+        Raises:
+            Unauthorized, Forbidden, Unavailable: as the gatekeeper says.
+        """
+        if self.gatekeeper is not None and (service_id or self.everywhere):
+            url = f"{self.base_url}{request.path}"
+            self.gatekeeper.identify(request.headers.get("Authorization", ""), url, service_id)
+
+    def body(self) -> bytes:
+        """Return the body of a request for JSON (C1).
+
+        Raises:
+            UnsupportedMediaType: it is declared as something else, or compressed.
+            BodyTooLarge: it is over the limit.
+        """
+        if request.mimetype != "application/json":
+            raise UnsupportedMediaType("Content-Type must be application/json")
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType("Content-Encoding is not supported")
+        body = request.get_data()
+        if len(body) > self.max_body_bytes:
+            raise BodyTooLarge("The body is larger than this service accepts")
+        return body
+
+
+def blueprint(registry: Registry, clock: Callable[[], datetime], entrance: Entrance, access: FhirAccess) -> Blueprint:
     """Return the endpoints for the services of a registry.
 
     Args:
+        registry: the services.
+        entrance: what a request must pass.
         clock: tells the time; its date is the evaluation date of a call.
         access: fetches what was not prefetched, from allowed FHIR servers.
-        max_body_bytes: larger bodies are refused, also those whose length is not told in advance.
     """
     views = Blueprint("cds_services", __name__)
 
     @views.get("/cds-services", strict_slashes=False)
     def discovery() -> Response:
         """List the services (D1)."""
+        entrance.admit()
         return jsonify(registry.discovery())
 
     @views.post("/cds-services/<service_id>", strict_slashes=False)
     def call(service_id: str) -> Response:
         """Answer a call (C1)."""
         started = time.perf_counter()
-        _require_json()
-        answered = answer(registry, service_id, _body(max_body_bytes), clock().date(), access)
+        entrance.admit(service_id)
+        answered = answer(registry, service_id, entrance.body(), clock().date(), access)
         telemetry.log().info(
             "call",
             call=telemetry.call_id(answered.hook_instance),
@@ -53,18 +100,3 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], max_body_bytes:
         return response
 
     return views
-
-
-def _body(limit: int) -> bytes:
-    body = request.get_data()
-    if len(body) > limit:
-        raise BodyTooLarge("The body is larger than this service accepts")
-    return body
-
-
-def _require_json() -> None:
-    """Refuse bodies that are not declared as plain JSON (C1)."""
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType("Content-Type must be application/json")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("Content-Encoding is not supported")

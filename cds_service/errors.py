@@ -6,13 +6,16 @@ CdsError
 │   ├── NestedTooDeeply             more levels of objects and arrays than allowed
 │   ├── InvalidFields               missing or wrong-typed fields, each named by its path
 │   └── WrongHook                   the service answers another hook
+├── Unauthorized (401)              there is no valid token
+├── Forbidden (403)                 the token is valid, its client may not do this
 ├── UnknownService (404)            no service has this id
 ├── UnknownPath (404)               nothing is served here
 ├── MethodNotAllowed (405)          the path exists, the method does not
 ├── PrefetchMissing (412)           required data was neither prefetched nor fetchable
 ├── BodyTooLarge (413)              the body is over the limit
 ├── UnsupportedMediaType (415)      the body is not declared as application/json
-└── InternalError (500)             a defect of this service; only an incident id is told
+├── InternalError (500)             a defect of this service; only an incident id is told
+└── Unavailable (503)               something needed does not answer at the moment; try again
 
 KnowledgeError and SettingsError are raised at start, before anything is served.
 
@@ -95,6 +98,23 @@ class WrongHook(InvalidRequest):
     """The request names another hook than the one this service answers."""
 
 
+class Unauthorized(CdsError):
+    """There is no valid token (conformance S4)."""
+
+    status = 401
+    issue_code = "login"
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words, headers={"WWW-Authenticate": 'Bearer realm="cds-services", error="invalid_token"'})
+
+
+class Forbidden(CdsError):
+    """The token is valid, but its client may not do this (conformance S4)."""
+
+    status = 403
+    issue_code = "forbidden"
+
+
 class UnknownService(CdsError):
     """No service has the id in the URL."""
 
@@ -150,6 +170,16 @@ class InternalError(CdsError):
 
     status = 500
     issue_code = "exception"
+
+
+class Unavailable(CdsError):
+    """Something that is needed does not answer at the moment."""
+
+    status = 503
+    issue_code = "transient"
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words, headers={"Retry-After": "1"})
 
 
 class KnowledgeError(Exception):

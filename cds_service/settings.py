@@ -9,7 +9,9 @@ from typing import Any
 
 from cds_service.errors import SettingsError
 from cds_service.fhir.servers import AllowList
+from cds_service.store.database import database_url
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -42,6 +44,16 @@ class Settings:
     site_value_sets: str = _setting(
         "", "Folder with ValueSet JSON files whose codes extend ours, for example local procedure codes."
     )
+    jwt: str = _setting(
+        "",
+        "Who needs a JSON Web Token: off, services (calls) or everywhere (discovery too). Empty: off, which is "
+        "accepted on a loopback address only.",
+    )
+    issuers_file: str = _setting("", "TOML file that lists whose tokens are trusted.")
+    jwt_audiences: str = _setting(
+        "", "URLs that a token's aud may name beside the endpoint's own, separated by commas."
+    )
+    database_url: str = _setting("sqlite:///cds.sqlite3", "Database of used tokens, shared by all worker processes.")
     cors_origins: str = _setting(
         "", "Origins of browser clients, separated by commas, as https://sandbox.cds-hooks.org. Empty: none."
     )
@@ -71,6 +83,7 @@ class Settings:
                 faults.append(f"{variable} {fault}")
         if values.get("log_level", "info") not in LOG_LEVELS:
             faults.append(f"CDS_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
+        faults += _jwt_faults(values)
         try:
             AllowList.parse(values.get("fhir_servers", ""))
         except ValueError as fault:
@@ -87,6 +100,21 @@ class Settings:
         return cls(**values)
 
     @property
+    def checks_calls(self) -> bool:
+        """Tell whether calls need a token."""
+        return self.jwt in ("services", "everywhere")
+
+    @property
+    def audiences(self) -> list[str]:
+        """Return the audiences that are accepted beside the endpoint's URL."""
+        return _listed(self.jwt_audiences)
+
+    @property
+    def exposed(self) -> bool:
+        """Tell whether others than this machine can reach the service."""
+        return self.host not in LOOPBACK
+
+    @property
     def origins(self) -> list[str]:
         """Return the origins of browser clients."""
         return _listed(self.cors_origins)
@@ -100,6 +128,22 @@ class Settings:
 def environment_variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return f"CDS_{name.upper()}"
+
+
+def _jwt_faults(values: Mapping[str, Any]) -> list[str]:
+    faults = []
+    mode = values.get("jwt", "")
+    if mode not in ("", "off", "services", "everywhere"):
+        faults.append("CDS_JWT must be off, services or everywhere")
+    elif mode in ("services", "everywhere") and not values.get("issuers_file"):
+        faults.append("CDS_ISSUERS_FILE must name the issuers whose tokens are trusted")
+    elif mode == "" and values.get("host", "127.0.0.1") not in LOOPBACK:
+        faults.append("CDS_JWT must be set to listen on an address that others can reach; off must be said")
+    try:
+        database_url(values.get("database_url", "sqlite://"))
+    except ValueError as fault:
+        faults.append(f"CDS_DATABASE_URL {fault}")
+    return faults
 
 
 def _listed(text: str) -> list[str]:

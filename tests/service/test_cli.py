@@ -102,6 +102,13 @@ def test_wrong_settings_and_knowledge_have_exit_code_3(tmp_path):
     assert "Wrong knowledge: x.json: is not JSON" in result.output
 
 
+def test_serve_tells_wrong_files_before_it_starts(tmp_path):
+    environ = {"CDS_JWT": "services", "CDS_ISSUERS_FILE": str(tmp_path / "none"), "CDS_DATABASE_URL": "sqlite://"}
+    result = run("serve", env=environ)
+    assert result.exit_code == 3
+    assert "Cannot start: " in result.output
+
+
 def test_services_lists_prefetch_owner_and_review(monkeypatch):
     output = run("services").output
     assert "dry-needling-order-select  (order-select)" in output

@@ -1,0 +1,1 @@
+"""What outlives a call: the only room that knows SQL."""

@@ -1,0 +1,50 @@
+"""One database for all worker processes: SQLite in a file by default, or another by URL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+BUSY_MILLISECONDS = 2000
+"""How long one process waits for another's write to a SQLite file."""
+
+metadata = MetaData()
+
+used_tokens = Table(
+    "used_tokens",
+    metadata,
+    # A hash of issuer and token id: enough to recognise a token, and nothing that identifies anybody.
+    Column("token", String(64), primary_key=True),
+    Column("expires", Integer, nullable=False, index=True),
+)
+
+
+def database_url(text: str) -> URL:
+    """Read a database URL.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return make_url(text)
+    except ArgumentError:
+        raise ValueError("is no database URL such as sqlite:///cds.sqlite3") from None
+
+
+def connect(url: str) -> Engine:
+    """Return the database with its tables; they are made when they are not there."""
+    engine = create_engine(database_url(url))
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _share_between_processes)
+    metadata.create_all(engine)
+    engine.dispose()  # worker processes are forked later and must not share a connection
+    return engine
+
+
+def _share_between_processes(connection: Any, _: object) -> None:
+    """Let readers and one writer work at the same time, and writers wait for each other."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")

@@ -1,0 +1,1 @@
+"""Who is calling: JSON Web Tokens, the keys they are checked with, and tokens that were used before."""

@@ -1,0 +1,161 @@
+"""Who is calling: a bearer token to a client, or a refusal that says what is wrong with it and nothing else (S1-S4)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from cds_service.errors import Forbidden, Unauthorized
+from cds_service.trust.issuers import Issuer
+from cds_service.trust.key_sets import Key, KeySets
+
+ALGORITHMS = ("ES256", "ES384", "RS256", "RS384", "RS512", "PS384")
+"""Never none, never HMAC: a shared secret would let a client sign as another."""
+
+LEEWAY_SECONDS = 30
+LONGEST_LIFE_SECONDS = 24 * 3600
+"""A token must expire within this time, because it has to be remembered until then."""
+
+_LONGEST_TOKEN = 16_384
+_REQUIRED = ["iss", "aud", "exp", "iat", "jti"]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A caller whose token is valid."""
+
+    issuer: str
+
+
+class Gatekeeper:
+    """Checks the tokens of all calls of a process."""
+
+    def __init__(
+        self,
+        issuers: Mapping[str, Issuer],
+        key_sets: KeySets,
+        use_once: Callable[[str, str, int, int], bool],
+        audiences: Iterable[str] = (),
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare to check.
+
+        Args:
+            issuers: the trusted ones, by iss.
+            key_sets: fetches and keeps public keys.
+            use_once: marks (iss, jti, expiry, now) as used; tells whether that was the first time.
+            audiences: URLs that sites have registered, accepted beside the URL of the endpoint.
+            now: seconds since 1970.
+        """
+        self._issuers = issuers
+        self._key_sets = key_sets
+        self._use_once = use_once
+        self._audiences = tuple(audiences)
+        self._now = now
+
+    def identify(self, authorization: str, url: str, service_id: str = "") -> Client:
+        """Return the client that a request's Authorization header names.
+
+        Args:
+            authorization: the header, or "".
+            url: the public URL of the endpoint that is called: the audience that the token must name.
+            service_id: the service that is called, or "" for discovery.
+
+        Raises:
+            Unauthorized: there is no valid token.
+            Forbidden: the token is valid, but its issuer may not call this service.
+            Unavailable: used tokens cannot be checked at the moment.
+        """
+        token = _bearer(authorization)
+        header, issuer = self._untrusted(token)
+        claims = self._verified(token, header, issuer, (url, *self._audiences))
+        if claims["exp"] - claims["iat"] > LONGEST_LIFE_SECONDS:
+            raise Unauthorized("The token lives longer than this service accepts")
+        expires = int(claims["exp"]) + LEEWAY_SECONDS
+        if not self._use_once(issuer.iss, str(claims["jti"]), expires, int(self._now())):
+            raise Unauthorized("The token was used before")
+        if issuer.services and service_id and service_id not in issuer.services:
+            raise Forbidden("This client may not call this service")
+        return Client(issuer.iss)
+
+    def _untrusted(self, token: str) -> tuple[Mapping[str, Any], Issuer]:
+        """Read what is needed to find the key; nothing of it is believed before the signature is checked."""
+        try:
+            header = jwt.get_unverified_header(token)
+            claims = jwt.decode(token, options={"verify_signature": False})
+        except jwt.InvalidTokenError:
+            raise Unauthorized("The token is no JSON Web Token") from None
+        if header.get("alg") not in ALGORITHMS:
+            raise Unauthorized(f"The token's alg must be one of {', '.join(ALGORITHMS)}")
+        if not isinstance(header.get("kid"), str):
+            raise Unauthorized("The token names no kid")
+        issuer = self._issuers.get(claims["iss"]) if isinstance(claims.get("iss"), str) else None
+        if issuer is None:
+            raise Unauthorized("The token's iss is not trusted")
+        return header, issuer
+
+    def _verified(
+        self, token: str, header: Mapping[str, Any], issuer: Issuer, audiences: tuple[str, ...]
+    ) -> dict[str, Any]:
+        fault: jwt.InvalidTokenError | None = None
+        for key in self._keys(header, issuer):
+            try:
+                return self._decoded(token, header["alg"], key, issuer, audiences)
+            except jwt.InvalidSignatureError as failed:  # another key of the same id may fit
+                fault = failed
+            except jwt.InvalidTokenError as failed:
+                raise Unauthorized(_words(failed)) from None
+            except (jwt.PyJWTError, ValueError, TypeError):
+                continue  # a key that is unusable, or of another kind than alg says
+        raise Unauthorized(_words(fault) if fault else "No key of the issuer fits the token's kid and alg")
+
+    def _decoded(
+        self, token: str, algorithm: str, key: Key, issuer: Issuer, audiences: tuple[str, ...]
+    ) -> dict[str, Any]:
+        if key.get("alg", algorithm) != algorithm or key.get("use", "sig") != "sig":
+            raise ValueError
+        return jwt.decode(
+            token,
+            key=jwt.PyJWK.from_dict(dict(key), algorithm=algorithm),
+            algorithms=[algorithm],
+            audience=audiences,
+            issuer=issuer.iss,
+            leeway=LEEWAY_SECONDS,
+            options={"require": _REQUIRED},
+        )
+
+    def _keys(self, header: Mapping[str, Any], issuer: Issuer) -> list[Key]:
+        if issuer.keys:
+            return [key for key in issuer.keys if key.get("kid") == header["kid"]]
+        named = header.get("jku")
+        if named is not None and named not in issuer.jku:
+            raise Unauthorized("The token's jku is not one of the issuer's")
+        return [key for url in ([named] if named else issuer.jku) for key in self._key_sets.keys(url, header["kid"])]
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("An Authorization header with a bearer token is required")
+    if len(token) > _LONGEST_TOKEN:
+        raise Unauthorized("The token is longer than this service accepts")
+    return token.strip()
+
+
+def _words(fault: jwt.InvalidTokenError) -> str:
+    """Say in our own words what is wrong: the library's quote the token."""
+    for kind, words in (
+        (jwt.InvalidSignatureError, "The token's signature does not fit its content"),
+        (jwt.ExpiredSignatureError, "The token has expired"),
+        (jwt.ImmatureSignatureError, "The token is not valid yet"),
+        (jwt.InvalidAudienceError, "The token's aud is not the URL of this endpoint"),
+        (jwt.MissingRequiredClaimError, f"The token must have {', '.join(_REQUIRED)}"),
+        (jwt.InvalidIssuedAtError, "The token's iat is no time"),
+    ):
+        if isinstance(fault, kind):
+            return words
+    return "The token is not valid"

@@ -1,0 +1,97 @@
+"""Trust over HTTP (S1-S4): 401 with WWW-Authenticate, 403, discovery, and what an exposed service asks for at start."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cds_service.errors import SettingsError
+from cds_service.main import create
+from cds_service.settings import Settings
+from tests.cases import TODAY
+from tests.charts import condition, request
+from tests.tokens import BASE, ISS, URL, public_key, token
+
+PATH = "/cds-services/dry-needling-order-select"
+SENT = request(condition("M54.2"))
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    def make(mode="services", services=""):
+        keys = ", ".join(f"{name} = {json.dumps(value)}" for name, value in public_key("ES384").items())
+        issuers = tmp_path / "issuers.toml"
+        issuers.write_text(f'[[issuer]]\niss = "{ISS}"\njwks = {{keys = [{{{keys}}}]}}\n{services}', encoding="utf-8")
+        settings = Settings(
+            jwt=mode,
+            issuers_file=str(issuers),
+            database_url=f"sqlite:///{tmp_path}/cds.sqlite3",
+            log_level="error",
+        )
+        return create(settings, clock=lambda: TODAY).test_client()
+
+    return make
+
+
+def test_a_call_needs_a_token_and_discovery_does_not(guarded):
+    client = guarded()
+    assert client.get("/cds-services").status_code == 200
+    refused = client.post(PATH, json=SENT)
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"].startswith("Bearer ")
+    assert refused.json["issue"][0]["code"] == "login"
+    assert client.post(PATH, json=SENT, headers={"Authorization": f"Bearer {token()}"}).status_code == 200
+
+
+def test_an_unknown_service_is_not_told_to_strangers(guarded):
+    assert guarded().post("/cds-services/nobody", json=SENT).status_code == 401
+
+
+def test_a_token_is_for_one_call_of_one_endpoint(guarded):
+    client = guarded()
+    header = {"Authorization": f"Bearer {token()}"}
+    assert client.post("/cds-services/dry-needling-order-sign", json=SENT, headers=header).status_code == 401
+    assert client.post(PATH, json=SENT, headers=header).status_code == 200
+    assert client.post(PATH, json=SENT, headers=header).status_code == 401
+
+
+def test_discovery_needs_a_token_where_everything_does(guarded):
+    """S1, S2: the audience of discovery is discovery's own URL."""
+    client = guarded("everywhere")
+    assert client.get("/cds-services").status_code == 401
+    wrong = {"Authorization": f"Bearer {token(aud=URL)}"}
+    assert client.get("/cds-services", headers=wrong).status_code == 401
+    right = {"Authorization": f"Bearer {token(aud=BASE + '/cds-services')}"}
+    assert client.get("/cds-services", headers=right).status_code == 200
+    assert client.get("/health/live").status_code == 200
+
+
+def test_a_client_of_other_services_is_forbidden(guarded):
+    client = guarded(services='services = ["dry-needling-order-sign"]')
+    refused = client.post(PATH, json=SENT, headers={"Authorization": f"Bearer {token()}"})
+    assert refused.status_code == 403
+    assert refused.json["issue"][0]["code"] == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"CDS_HOST": "0.0.0.0"}, "CDS_JWT must be set to listen on an address that others can reach"),
+        ({"CDS_JWT": "maybe"}, "CDS_JWT must be off, services or everywhere"),
+        ({"CDS_JWT": "services"}, "CDS_ISSUERS_FILE must name the issuers whose tokens are trusted"),
+        ({"CDS_DATABASE_URL": "nonsense"}, "CDS_DATABASE_URL is no database URL"),
+    ],
+)
+def test_what_is_refused_at_start(environ, said):
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environ(environ)
+    assert said in str(refused.value)
+
+
+def test_an_open_door_to_others_must_be_said_and_is_logged(capsys):
+    settings = Settings.from_environ({"CDS_HOST": "0.0.0.0", "CDS_JWT": "off"})
+    create(settings)
+    assert "CDS_JWT is off and others can reach this service" in capsys.readouterr().err
+    create(Settings())
+    assert capsys.readouterr().err == ""
