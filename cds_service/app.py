@@ -24,6 +24,7 @@ from cds_service.errors import (
 from cds_service.fhir.client import Limits
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.servers import AllowList
+from cds_service.load import RateLimit, Turnstile
 from cds_service.services import CdsService, Registry
 from cds_service.settings import Settings
 from cds_service.store.database import connect
@@ -77,14 +78,23 @@ def _entrance(settings: Settings) -> Entrance:
     Raises:
         SettingsError: the issuers file is wrong.
     """
-    if not settings.checks_calls:
-        if settings.exposed:
-            telemetry.log().warning("open", reason="CDS_JWT is off and others can reach this service")
-        return Entrance(settings.base_url, settings.max_body_bytes)
-    used = UsedTokens(connect(settings.database_url))
-    issuers = read_issuers(Path(settings.issuers_file))
-    gatekeeper = Gatekeeper(issuers, KeySets(), used.use, settings.audiences)
-    return Entrance(settings.base_url, settings.max_body_bytes, gatekeeper, everywhere=settings.jwt == "everywhere")
+    seconds = settings.call_milliseconds / 1000
+    gatekeeper = None
+    if settings.checks_calls:
+        used = UsedTokens(connect(settings.database_url))
+        issuers = read_issuers(Path(settings.issuers_file))
+        gatekeeper = Gatekeeper(issuers, KeySets(), used.use, settings.audiences)
+    elif settings.exposed:
+        telemetry.log().warning("open", reason="CDS_JWT is off and others can reach this service")
+    return Entrance(
+        base_url=settings.base_url,
+        max_body_bytes=settings.max_body_bytes,
+        turnstile=Turnstile(settings.running_calls, settings.waiting_calls, seconds / 2),
+        rate=RateLimit(settings.calls_per_minute),
+        call_seconds=seconds,
+        gatekeeper=gatekeeper,
+        everywhere=settings.jwt == "everywhere",
+    )
 
 
 def _keep_private(response: Response) -> Response:
@@ -97,7 +107,7 @@ def _keep_private(response: Response) -> Response:
 def fhir_access(settings: Settings) -> FhirAccess:
     """Return the access to FHIR servers that the settings allow."""
     limits = Limits(settings.fhir_request_milliseconds / 1000, settings.fhir_total_milliseconds / 1000)
-    return FhirAccess(AllowList.parse(settings.fhir_servers), limits)
+    return FhirAccess(AllowList.parse(settings.fhir_servers), limits, settings.max_resources)
 
 
 def _answer_error(error: CdsError) -> Response:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from cds_service.decoding import decode
-from cds_service.errors import UnknownService
+from cds_service.errors import TooManyResources, UnknownService
 from cds_service.fhir.chart import Chart
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.prefetch import gather
@@ -31,7 +32,14 @@ class Answer:
     """What became of each fetch, by prefetch key."""
 
 
-def answer(registry: Registry, service_id: str, body: bytes, today: date, access: FhirAccess | None = None) -> Answer:
+def answer(
+    registry: Registry,
+    service_id: str,
+    body: bytes,
+    today: date,
+    access: FhirAccess | None = None,
+    deadline: float = float("inf"),
+) -> Answer:
     """Answer one call of a service.
 
     Args:
@@ -40,6 +48,7 @@ def answer(registry: Registry, service_id: str, body: bytes, today: date, access
         body: the request as received.
         today: the evaluation date.
         access: fetches what was not prefetched; None fetches nothing.
+        deadline: when the call must be answered, by time.monotonic(); fetching ends before it.
 
     Raises:
         CdsError: the request cannot be answered; the error says which status and why.
@@ -52,24 +61,35 @@ def answer(registry: Registry, service_id: str, body: bytes, today: date, access
     if service is None:
         raise UnknownService("No CDS service answers the hook of this request")
     request = read_request(document, service.hook)
-    chart, outcomes = _chart(service, request, access)
+    chart, outcomes = _chart(service, request, access, deadline)
     guidance = service.handler(request, chart, today)
     body = CardsResponse(cards=list(guidance.cards)).encode()
     return Answer(body, guidance, service, request.hook_instance, outcomes)
 
 
-def _chart(service: CdsService, request: HookRequest, access: FhirAccess | None) -> tuple[Chart, Mapping[str, str]]:
+def _chart(
+    service: CdsService, request: HookRequest, access: FhirAccess | None, deadline: float
+) -> tuple[Chart, Mapping[str, str]]:
     """Gather the chart: what was prefetched, then what is missing and may be fetched (P1, F1-F3)."""
     patient_id = request.context.patient_id.removeprefix("Patient/")
     queries = {template.key: template.query for template in service.templates}
     drafts = request.context.draft_orders
+    if access is not None and _resources(request.prefetch) > access.max_resources:
+        raise TooManyResources(f"The prefetch holds more than {access.max_resources} resources")
     chart = gather(patient_id, request.prefetch, queries, drafts)
     if access is None or request.fhir_server is None or (references := service.wanted(request)) is None:
         return chart, {}
     missing = {key: query for key, query in queries.items() if not chart.obtained(key)}
     unresolved = [reference for reference in dict.fromkeys(references) if chart.resolve(reference, {}) is None]
     token = request.fhir_authorization.access_token if request.fhir_authorization else ""
-    fetched = access.fetch(request.fhir_server, token, patient_id, missing, unresolved[:MOST_REFERENCES])
+    wanted = unresolved[:MOST_REFERENCES]
+    fetched = access.fetch(request.fhir_server, token, patient_id, missing, wanted, deadline)
     if not fetched.outcomes:
         return chart, {}
     return gather(patient_id, request.prefetch, queries, drafts, fetched), fetched.outcomes
+
+
+def _resources(prefetch: Mapping[str, Any]) -> int:
+    """Return how many entries the Bundles of a prefetch have together."""
+    entries = (value.get("entry") for value in prefetch.values() if isinstance(value, dict))
+    return sum(len(found) for found in entries if isinstance(found, list))

@@ -13,6 +13,7 @@ from cds_service import telemetry
 from cds_service.call import answer
 from cds_service.errors import BodyTooLarge, UnsupportedMediaType
 from cds_service.fhir.fetch import FhirAccess
+from cds_service.load import RateLimit, Turnstile
 from cds_service.services import Registry
 from cds_service.trust.client_jwt import Gatekeeper
 
@@ -28,22 +29,31 @@ class Entrance:
         max_body_bytes: larger bodies are refused, also those whose length is not told in advance.
         gatekeeper: checks tokens; None lets everybody in.
         everywhere: discovery needs a token too.
+        turnstile: how many calls run and wait at once.
+        rate: how often a client may call.
+        call_seconds: time for a whole call.
     """
 
     base_url: str
     max_body_bytes: int
+    turnstile: Turnstile
+    rate: RateLimit
+    call_seconds: float
     gatekeeper: Gatekeeper | None = None
     everywhere: bool = False
 
     def admit(self, service_id: str = "") -> None:
-        """Check who is calling (S1-S4).
+        """Check who is calling, and that it does not call too often (S1-S4).
 
         Raises:
             Unauthorized, Forbidden, Unavailable: as the gatekeeper says.
+            TooManyRequests: the client made too many calls.
         """
+        name = request.remote_addr or ""
         if self.gatekeeper is not None and (service_id or self.everywhere):
             url = f"{self.base_url}{request.path}"
-            self.gatekeeper.identify(request.headers.get("Authorization", ""), url, service_id)
+            name = self.gatekeeper.identify(request.headers.get("Authorization", ""), url, service_id).issuer
+        self.rate.count(name)
 
     def body(self) -> bytes:
         """Return the body of a request for JSON (C1).
@@ -84,7 +94,10 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], entrance: Entra
         """Answer a call (C1)."""
         started = time.perf_counter()
         entrance.admit(service_id)
-        answered = answer(registry, service_id, entrance.body(), clock().date(), access)
+        body = entrance.body()
+        with entrance.turnstile.turn():
+            deadline = time.monotonic() + entrance.call_seconds - (time.perf_counter() - started)
+            answered = answer(registry, service_id, body, clock().date(), access, deadline)
         telemetry.log().info(
             "call",
             call=telemetry.call_id(answered.hook_instance),

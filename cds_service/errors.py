@@ -12,8 +12,10 @@ CdsError
 ├── UnknownPath (404)               nothing is served here
 ├── MethodNotAllowed (405)          the path exists, the method does not
 ├── PrefetchMissing (412)           required data was neither prefetched nor fetchable
+├── TooManyResources (413)          the prefetch holds more resources than allowed
 ├── BodyTooLarge (413)              the body is over the limit
 ├── UnsupportedMediaType (415)      the body is not declared as application/json
+├── TooManyRequests (429)           this client calls too often
 ├── InternalError (500)             a defect of this service; only an incident id is told
 └── Unavailable (503)               something needed does not answer at the moment; try again
 
@@ -158,11 +160,28 @@ class BodyTooLarge(CdsError):
     issue_code = "too-long"
 
 
+class TooManyResources(CdsError):
+    """The prefetch holds more resources than one call may bring."""
+
+    status = 413
+    issue_code = "too-costly"
+
+
 class UnsupportedMediaType(CdsError):
     """The body is not declared as application/json, or is compressed."""
 
     status = 415
     issue_code = "not-supported"
+
+
+class TooManyRequests(CdsError):
+    """This client calls too often."""
+
+    status = 429
+    issue_code = "throttled"
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words, headers={"Retry-After": "60"})
 
 
 class InternalError(CdsError):

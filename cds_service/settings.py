@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from cds_service.errors import SettingsError
 from cds_service.fhir.servers import AllowList
 from cds_service.store.database import database_url
+
+CONFIG_FILE = "CDS_CONFIG_FILE"
+"""Names a TOML file with settings by their names in small letters."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -29,7 +34,12 @@ class Settings:
         "", "Where others reach this server, for links on cards, as https://cds.example.org. Empty: host and port."
     )
     workers: int = _setting(2, "Worker processes of the web server.", low=1, high=64)
-    threads: int = _setting(4, "Threads in each worker process.", low=1, high=64)
+    threads: int = _setting(20, "Threads in each worker process.", low=1, high=200)
+    running_calls: int = _setting(8, "Calls that run at once in each worker process.", low=1, high=200)
+    waiting_calls: int = _setting(8, "Calls that may wait for their turn in each worker; the next get 503.", low=0)
+    calls_per_minute: int = _setting(0, "Calls a client may make in a minute to each worker; 0: without limit.", low=0)
+    call_milliseconds: int = _setting(500, "Time for a whole call; waiting and fetching end before it.", low=50)
+    max_resources: int = _setting(20_000, "Resources that the prefetch of one call may hold.", low=1)
     max_body_bytes: int = _setting(10 * 1024 * 1024, "Largest request body, in bytes; larger ones get 413.", low=1024)
     shared_service_id: str = _setting(
         "", "One id for both hooks, for example dry-needling. Empty: each hook has its own id."
@@ -64,21 +74,24 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the settings from environment variables.
+        """Read the settings from environment variables, and from the TOML file that CDS_CONFIG_FILE names.
+
+        The environment wins over the file. A variable that ends in _FILE names a file that holds the value: secrets
+        need not stand in the environment.
 
         Raises:
             SettingsError: a value has the wrong type or range, or a CDS_ variable is unknown; every fault is named.
         """
         values: dict[str, Any] = {}
-        faults: list[str] = []
         known = {environment_variable(item.name): item for item in fields(cls)}
-        for variable in sorted(name for name in environ if name.startswith("CDS_")):
+        said, faults = _said(environ, frozenset(known))
+        for variable in sorted(said):
             item = known.get(variable)
             if item is None:
                 faults.append(f"{variable} is no setting; `cds-service settings` lists them")
                 continue
             try:
-                values[item.name] = _parsed(environ[variable], item.default, item.metadata)
+                values[item.name] = _parsed(said[variable], item.default, item.metadata)
             except ValueError as fault:
                 faults.append(f"{variable} {fault}")
         if values.get("log_level", "info") not in LOG_LEVELS:
@@ -128,6 +141,38 @@ class Settings:
 def environment_variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return f"CDS_{name.upper()}"
+
+
+def _said(environ: Mapping[str, str], known: frozenset[str]) -> tuple[dict[str, str], list[str]]:
+    """Return what the file and the environment say, by variable, and what could not be read."""
+    said: dict[str, str] = {}
+    faults: list[str] = []
+    ours = {name: text for name, text in environ.items() if name.startswith("CDS_")}
+    path = ours.pop(CONFIG_FILE, "")
+    if path:
+        try:
+            document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            said = {environment_variable(name): _as_text(value) for name, value in document.items()}
+        except OSError:
+            faults.append(f"{CONFIG_FILE}: {path} cannot be read")
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+            faults.append(f"{CONFIG_FILE}: {path} is not TOML")
+    for name, text in ours.items():
+        variable = name.removesuffix("_FILE")
+        if name in known or variable not in known:
+            said[name] = text
+            continue
+        try:
+            said[variable] = Path(text).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            faults.append(f"{name}: the file cannot be read")
+    return said, faults
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _jwt_faults(values: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,9 @@ from cds_service.fhir.bundles import Resource
 from cds_service.fhir.client import FetchFailed, FetchOutcome, FhirClient, Limits
 from cds_service.fhir.servers import AllowList
 
+KEPT_SECONDS = 0.05
+"""Time of a call that is kept for deciding once fetching has ended."""
+
 PARALLEL = 32
 """Fetches under way at once in one worker process, for all calls together."""
 
@@ -35,13 +38,21 @@ class Fetched:
 class FhirAccess:
     """Fetching for all calls of a process: the allow-list, the limits and the threads."""
 
-    def __init__(self, allowed: AllowList, limits: Limits) -> None:
+    def __init__(self, allowed: AllowList, limits: Limits, max_resources: int = 20_000) -> None:
+        self.max_resources = max_resources
+        """Resources that one call may bring; see call.py."""
         self._allowed = allowed
         self._limits = limits
         self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="fhir")
 
     def fetch(
-        self, base_url: str, token: str, patient_id: str, queries: Mapping[str, str], references: Sequence[str]
+        self,
+        base_url: str,
+        token: str,
+        patient_id: str,
+        queries: Mapping[str, str],
+        references: Sequence[str],
+        deadline: float = float("inf"),
     ) -> Fetched:
         """Fetch keys and references from a server, as far as the allow-list, the token and the budget allow.
 
@@ -53,12 +64,13 @@ class FhirAccess:
             patient_id: fills the one token that our templates use.
             queries: prefetch templates of the missing keys, by key.
             references: references that could not be resolved otherwise.
+            deadline: when the call must be answered, by time.monotonic(); a little is kept for deciding.
         """
         found = Fetched()
         server = self._allowed.find(base_url) if base_url else None
         if server is None or not (token or server.open) or not (queries or references):
             return found
-        deadline = time.monotonic() + self._limits.total_seconds
+        deadline = min(time.monotonic() + self._limits.total_seconds, deadline - KEPT_SECONDS)
         client = FhirClient(server, base_url, token, self._limits, deadline)
         filled = {key: query.replace("{{context.patientId}}", quote(patient_id, "")) for key, query in queries.items()}
         work: dict[Future[Any], str] = {}

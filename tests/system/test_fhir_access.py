@@ -137,6 +137,31 @@ def ask(service: str, sent: dict) -> tuple[requests.Response, float]:
 NECK = needling(reasonCode=[{"text": "Neck pain"}])
 
 
+def outcome(response: requests.Response) -> str:
+    """Return what a caller gets, as the table of SECURITY.md says it."""
+    if response.status_code == 412:
+        return "412 that names the problem list"
+    told = {
+        "Only part of the problem list was sent": "card; says that only part was read",
+        "Not available:": "card; says what is not available",
+    }
+    detail = response.json()["cards"][0]["detail"]
+    return next(words for said, words in told.items() if said in detail)
+
+
+def test_the_table_of_faults_in_security_md_is_what_happens(fhir: str, service: str):
+    """The table is made here: when it differs, the message holds the right one."""
+    rows = ["| fault | problem list needed | only optional data needed |", "|---|---|---|"]
+    put(fhir, [condition("278860009", "sct")])
+    for name, fault in FAULTS.items():
+        base = f"{fhir}/faults/{name}"
+        required, _ = ask(service, without_prefetch(request(), base))
+        optional, _ = ask(service, without_prefetch(request(order=NECK), base))
+        rows.append(f"| {fault.__doc__} | {outcome(required)} | {outcome(optional)} |")
+    table = "\n".join(rows)
+    assert table in (ROOT / "SECURITY.md").read_text(encoding="utf-8"), table
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_ends_in_412_or_in_a_card_that_says_what_is_missing_within_the_budget(
     fault: str, fhir: str, service: str

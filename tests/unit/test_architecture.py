@@ -21,6 +21,7 @@ HOMES = {
     "flask_cors": {"cds_service/app.py"},
     "fhir": {"cds_service/fhir/chart.py"},
     "requests": {"cds_service/fhir/client.py", "cds_service/trust/key_sets.py"},
+    "limits": {"cds_service/load.py"},
     "jwt": {"cds_service/trust/client_jwt.py"},
     "sqlalchemy": {"cds_service/store/database.py", "cds_service/store/used_tokens.py"},
     "click": {"cds_service/cli.py"},

@@ -39,7 +39,7 @@ def test_every_fault_is_told_at_once():
     assert str(refused.value).splitlines() == [
         "CDS_PORT must be at least 1",
         "CDS_PROT is no setting; `cds-service settings` lists them",
-        "CDS_THREADS must be at most 64",
+        "CDS_THREADS must be at most 200",
         "CDS_WORKERS must be a whole number",
         "CDS_LOG_LEVEL must be one of debug, info, warning, error",
         "CDS_FHIR_SERVERS: ehr is no http(s) URL of a server without user, query and fragment",
@@ -59,3 +59,36 @@ def test_the_base_url_is_the_public_one_or_host_and_port():
     assert (
         Settings.from_environ({"CDS_PUBLIC_URL": "https://cds.example.org/x/"}).base_url == "https://cds.example.org/x"
     )
+
+
+def test_a_file_gives_settings_and_the_environment_wins(tmp_path):
+    path = tmp_path / "cds.toml"
+    path.write_text(
+        'port = 9000\nworkers = 3\ncors_private_network = true\ncors_origins = ["https://a.org", "https://b.org"]\n',
+        encoding="utf-8",
+    )
+    read = Settings.from_environ({"CDS_CONFIG_FILE": str(path), "CDS_PORT": "9001"})
+    assert (read.port, read.workers, read.cors_private_network) == (9001, 3, True)
+    assert read.origins == ["https://a.org", "https://b.org"]
+
+
+def test_a_secret_can_stand_in_a_file_of_its_own(tmp_path):
+    path = tmp_path / "url"
+    path.write_text("postgresql://user:secret@host/db\n", encoding="utf-8")
+    assert (
+        Settings.from_environ({"CDS_DATABASE_URL_FILE": str(path)}).database_url == "postgresql://user:secret@host/db"
+    )
+
+
+def test_files_that_cannot_be_read_are_told(tmp_path):
+    (tmp_path / "bad.toml").write_text("port = ", encoding="utf-8")
+    (tmp_path / "odd.toml").write_text("prot = 1", encoding="utf-8")
+    for name, said in (
+        ("none.toml", "none.toml cannot be read"),
+        ("bad.toml", "bad.toml is not TOML"),
+        ("odd.toml", "CDS_PROT is no setting"),
+    ):
+        with pytest.raises(SettingsError, match=said):
+            Settings.from_environ({"CDS_CONFIG_FILE": str(tmp_path / name)})
+    with pytest.raises(SettingsError, match="CDS_DATABASE_URL_FILE: the file cannot be read"):
+        Settings.from_environ({"CDS_DATABASE_URL_FILE": "/nowhere"})
