@@ -13,6 +13,9 @@ from cds_service.fhir.bundles import Resource
 from cds_service.fhir.client import FetchFailed, FetchOutcome, FhirClient, Limits
 from cds_service.fhir.servers import AllowList
 
+PAGE_ENTRIES = 500
+"""Entries that a search asks for in one page; a server may give fewer."""
+
 KEPT_SECONDS = 0.05
 """Time of a call that is kept for deciding once fetching has ended."""
 
@@ -72,7 +75,7 @@ class FhirAccess:
             return found
         deadline = min(time.monotonic() + self._limits.total_seconds, deadline - KEPT_SECONDS)
         client = FhirClient(server, base_url, token, self._limits, deadline)
-        filled = {key: query.replace("{{context.patientId}}", quote(patient_id, "")) for key, query in queries.items()}
+        filled = {key: _filled(query, patient_id) for key, query in queries.items()}
         work: dict[Future[Any], str] = {}
         for key, query in filled.items():
             work[self._threads.submit(client.search if "?" in query else client.read, query)] = key
@@ -85,6 +88,12 @@ class FhirAccess:
         for future in done:
             _keep(work[future], future, found)
         return found
+
+
+def _filled(query: str, patient_id: str) -> str:
+    """Return a template as a query; a search asks for many entries, because every page costs time."""
+    filled = query.replace("{{context.patientId}}", quote(patient_id, ""))
+    return f"{filled}&_count={PAGE_ENTRIES}" if "?" in filled else filled
 
 
 def _keep(name: str, future: Future[Any], found: Fetched) -> None:

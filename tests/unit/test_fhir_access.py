@@ -181,7 +181,7 @@ def test_a_public_address_is_connected_to_by_the_very_address_that_was_checked(m
 
 def test_an_absent_key_is_fetched_with_the_token_and_decides(server, registry, today):
     """P1, F1, F3."""
-    serve(server, "Condition?patient=p1", bundle(condition("278860009", "sct")))
+    serve(server, "Condition?patient=p1&_count=500", bundle(condition("278860009", "sct")))
     cards, fetched = call(without(request(), "conditions"), registry, today)
     assert rule(cards) == ["R1"]
     assert fetched == {"conditions": "ok", "patient": "unreachable"}
@@ -202,7 +202,7 @@ def test_what_was_prefetched_is_not_fetched(server, registry, today):
 
 def test_a_prefetched_outcome_is_tried_once(server, registry, today):
     """P1."""
-    serve(server, "Condition?patient=p1", bundle(condition("M54.2")))
+    serve(server, "Condition?patient=p1&_count=500", bundle(condition("M54.2")))
     sent = without(request())
     sent["prefetch"] = {**sent["prefetch"], "conditions": OUTCOME, "patient": None}
     cards, fetched = call(sent, registry, today)
@@ -229,7 +229,7 @@ def test_nothing_is_fetched_from_an_unlisted_server_or_without_a_token(allowed, 
 
 
 def test_an_open_server_needs_no_token_and_gets_none(server, registry, today):
-    serve(server, "Condition?patient=p1", bundle(condition("M54.2")))
+    serve(server, "Condition?patient=p1&_count=500", bundle(condition("M54.2")))
     sent = without(request(), "conditions")
     del sent["fhirAuthorization"]
     cards, _ = call(sent, registry, today, access(f"{BASE} open"))
@@ -322,7 +322,7 @@ def test_endless_pages_end_at_the_limits(server):
 
 
 def test_a_partial_fetch_is_told_on_the_card(server, registry, today):
-    serve(server, "Condition?patient=p1", page(condition("M54.2"), following="https://evil.example.org/"))
+    serve(server, "Condition?patient=p1&_count=500", page(condition("M54.2"), following="https://evil.example.org/"))
     cards, _ = call(without(request(), "conditions"), registry, today)
     assert "Only part of the problem list was sent" in cards[0]["detail"]
 
@@ -352,7 +352,7 @@ def test_a_partial_fetch_is_told_on_the_card(server, registry, today):
 )
 def test_every_failure_has_a_name_and_required_data_is_412(options, outcome, server, registry, today):
     """P2: 412 that names the key; a failing server never makes a 500."""
-    serve(server, "Condition?patient=p1", bundle(), **options)
+    serve(server, "Condition?patient=p1&_count=500", bundle(), **options)
     found = access(response_bytes=1000).fetch(BASE, "t", "p1", {"conditions": "Condition?patient=p1"}, ())
     assert found.outcomes == {"conditions": outcome}
     assert found.values == {}
@@ -361,7 +361,7 @@ def test_every_failure_has_a_name_and_required_data_is_412(options, outcome, ser
 
 
 def test_optional_data_that_cannot_be_fetched_is_told(server, registry, today):
-    serve(server, "Procedure?patient=p1", bundle(), status=500)
+    serve(server, "Procedure?patient=p1&_count=500", bundle(), status=500)
     cards, fetched = call(without(request(condition("M54.2")), "procedures"), registry, today)
     assert fetched["procedures"] == "refused-by-server"
     assert "Not available: earlier procedures." in cards[0]["detail"]
@@ -376,14 +376,14 @@ def test_optional_data_that_cannot_be_fetched_is_told(server, registry, today):
     ],
 )
 def test_a_broken_connection_is_tried_once_more(second, outcome, server):
-    server.get(f"{BASE}/Condition?x", body=requests.ConnectionError())
-    server.get(f"{BASE}/Condition?x", content_type="application/fhir+json", **second)
+    server.get(f"{BASE}/Condition?x&_count=500", body=requests.ConnectionError())
+    server.get(f"{BASE}/Condition?x&_count=500", content_type="application/fhir+json", **second)
     found = access().fetch(BASE, "t", "p1", {"conditions": "Condition?x"}, ())
     assert found.outcomes == {"conditions": outcome}
 
 
 def test_slow_data_ends_with_the_budget(server, monkeypatch):
-    serve(server, "Condition?x", bundle())
+    serve(server, "Condition?x&_count=500", bundle())
     monkeypatch.setattr(requests.Response, "iter_content", lambda *_: _trickle())
     started = time.monotonic()
     found = access(total_seconds=0.1).fetch(BASE, "t", "p1", {"conditions": "Condition?x"}, ())
@@ -405,7 +405,7 @@ def test_a_spent_budget_starts_nothing(server):
 
 
 def test_fetched_scores_and_conditions_give_the_card_of_prefetched_ones(server, registry, today):
-    serve(server, "Condition?patient=p1", bundle(condition("M54.2")))
+    serve(server, "Condition?patient=p1&_count=500", bundle(condition("M54.2")))
     serve(server, "Patient/p1", {"resourceType": "Patient", "id": "p1"})
     pain = bundle(score(8))
     server.get(f"{BASE}/Observation", json=pain, content_type="application/fhir+json")
