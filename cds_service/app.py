@@ -46,15 +46,20 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     Args:
         services: what the guidelines offer.
         clock: tells the time; tests pass a frozen one.
+
+    Raises:
+        SettingsError: the issuers file is wrong, or the database cannot be opened.
     """
     app = Flask("cds_service", static_folder=None)
     # One more than allowed: a streamed body is cut off there without a word, and its length then tells.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider protocol does not declare it
     registry = Registry(services, settings.shared_service_id)
-    app.register_blueprint(endpoints.blueprint(registry, clock, _entrance(settings), fhir_access(settings)))
+    used = UsedTokens(connect(settings.database_url)) if settings.checks_calls else None
+    entrance = _entrance(settings, used)
+    app.register_blueprint(endpoints.blueprint(registry, clock, entrance, fhir_access(settings)))
     app.register_blueprint(views.blueprint(registry, clock))
-    app.register_blueprint(health.blueprint(registry, clock))
+    app.register_blueprint(health.blueprint(registry, clock, used.reachable if used else None))
     if settings.origins:
         CORS(
             app,
@@ -72,7 +77,7 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     return app
 
 
-def _entrance(settings: Settings) -> Entrance:
+def _entrance(settings: Settings, used: UsedTokens | None) -> Entrance:
     """Return what requests must pass, as the settings say.
 
     Raises:
@@ -80,8 +85,7 @@ def _entrance(settings: Settings) -> Entrance:
     """
     seconds = settings.call_milliseconds / 1000
     gatekeeper = None
-    if settings.checks_calls:
-        used = UsedTokens(connect(settings.database_url))
+    if used is not None:
         issuers = read_issuers(Path(settings.issuers_file))
         gatekeeper = Gatekeeper(issuers, KeySets(), used.use, settings.audiences)
     elif settings.exposed:

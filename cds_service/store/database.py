@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from cds_service.errors import SettingsError
 
 BUSY_MILLISECONDS = 2000
 """How long one process waits for another's write to a SQLite file."""
@@ -35,11 +37,18 @@ def database_url(text: str) -> URL:
 
 
 def connect(url: str) -> Engine:
-    """Return the database with its tables; they are made when they are not there."""
-    engine = create_engine(database_url(url))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _share_between_processes)
-    metadata.create_all(engine)
+    """Return the database with its tables; they are made when they are not there.
+
+    Raises:
+        SettingsError: it cannot be opened; the reason is left out, because it can quote a password.
+    """
+    try:
+        engine = create_engine(database_url(url))
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _share_between_processes)
+        metadata.create_all(engine)
+    except (SQLAlchemyError, ImportError):
+        raise SettingsError("CDS_DATABASE_URL: the database cannot be opened") from None
     engine.dispose()  # worker processes are forked later and must not share a connection
     return engine
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import Engine, delete, insert
+from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from cds_service.errors import Unavailable
@@ -20,6 +20,15 @@ class UsedTokens:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._until_sweep = SWEEP_EVERY
+
+    def reachable(self) -> bool:
+        """Tell whether the database answers."""
+        try:
+            with self._engine.connect() as connection:
+                connection.execute(select(used_tokens.c.token).limit(1))
+        except SQLAlchemyError:
+            return False
+        return True
 
     def use(self, issuer: str, token_id: str, expires: int, now: int) -> bool:
         """Mark a token as used; tell whether this was the first time.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -95,3 +97,16 @@ def test_an_open_door_to_others_must_be_said_and_is_logged(capsys):
     assert "CDS_JWT is off and others can reach this service" in capsys.readouterr().err
     create(Settings())
     assert capsys.readouterr().err == ""
+
+
+def test_readiness_tells_whether_the_store_of_used_tokens_answers(guarded, tmp_path):
+    client = guarded()
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json["storeReachable"]) == (200, True)
+    with closing(sqlite3.connect(tmp_path / "cds.sqlite3")) as database:
+        database.execute("DROP TABLE used_tokens")
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json["storeReachable"]) == (503, False)
+    refused = client.post(PATH, json=SENT, headers={"Authorization": f"Bearer {token()}"})
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"

@@ -288,6 +288,15 @@ def test_a_database_that_does_not_answer_lets_nobody_in():
         used.use(ISS, "a", 100, 0)
 
 
+@pytest.mark.parametrize(
+    "url", ["sqlite:////nowhere/used.sqlite3", "nosuch://user:secret@host/db", "mysql://u:secret@h/d"]
+)
+def test_a_database_that_cannot_be_opened_is_told_without_its_password(url):
+    with pytest.raises(SettingsError, match="the database cannot be opened") as refused:
+        connect(url)
+    assert "secret" not in str(refused.value)
+
+
 # ---------------------------------------------------------------- the issuers file
 
 
