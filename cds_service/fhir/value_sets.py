@@ -82,6 +82,7 @@ class ValueSets:
         self._categories: dict[tuple[str, str], set[str]] = {}
         self._words: dict[str, set[str]] = {}
         self._meaningless: dict[str, dict[str, bool]] = {}
+        self._silent: dict[tuple[object, object], tuple[object, object]] = {}
         self._remembered: dict[tuple[object, Codings], Concept] = {}
         self.displays: dict[str, dict[tuple[str, str], str]] = {}
         for resource in resources:
@@ -128,6 +129,30 @@ class ValueSets:
             pass
         codings = concept.get("coding") if isinstance(concept, dict) else None
         return isinstance(codings, list) and bool(codings) and all(map(self._code_means_nothing, codings))
+
+    def says_nothing(self, concept: object) -> bool:
+        """Tell whether a concept means nothing, and its words are in no word list either."""
+        try:
+            (coding,) = concept["coding"]  # type: ignore[index]  # as above
+            words = (coding.get("display"), concept.get("text"))  # type: ignore[attr-defined]
+            if self._silent[coding["system"], coding["code"]] == words:
+                return True
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass
+        read = self.of_concept(concept)
+        if not read.coded or read.value_sets or read.said:
+            return False
+        self._remember_silent(concept)
+        return True
+
+    def _remember_silent(self, concept: Any) -> None:
+        """Remember a concept of one short coding by its code and its words."""
+        codings = [c for c in concept["coding"] if isinstance(c, dict)]
+        key = tuple((c.get("system"), c.get("code"), c.get("display")) for c in codings)
+        text = concept.get("text")
+        if len(codings) == 1 and len(self._silent) < _REMEMBERED and _is_short(text, key):
+            system, code, display = key[0]
+            self._silent[system, code] = (display, text)
 
     def _code_means_nothing(self, coding: object) -> bool:
         if not isinstance(coding, dict):

@@ -37,11 +37,8 @@ def read(chart: Chart, guideline: Guideline, today: date) -> DiagnosesRead:
     """Read the patient's conditions. Those that mean nothing to the decision cost one look-up each."""
     found = DiagnosesRead()
 
-    def _means_nothing(resource: Resource) -> bool:
-        concept = guideline.value_sets.of_concept(resource.get("code"))
-        return concept.coded and not concept.value_sets and not concept.said
-
-    for resource in chart.entries("Condition", passed_over=_means_nothing):
+    says_nothing = guideline.value_sets.says_nothing
+    for resource in chart.entries("Condition", passed_over=lambda condition: says_nothing(condition.get("code"))):
         concept = guideline.value_sets.of_concept(resource.get("code"))
         meanings = meanings_of(concept)
         entry = entry_of(resource, concept)

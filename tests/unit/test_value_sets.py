@@ -205,3 +205,26 @@ def test_the_memory_of_codes_is_bounded():
         assert loaded.means_nothing({"coding": [{"system": ICD_10_CM, "code": "J" * (number + 1)}]})
     assert len(loaded._meaningless) <= 20
     assert len(loaded._meaningless[ICD_10_CM]) <= 41
+
+
+@pytest.mark.parametrize(
+    ("concept", "silent"),
+    [
+        ({"coding": [{"system": ICD_10_CM, "code": "J30.2", "display": "Hay fever"}]}, True),
+        ({"coding": [{"system": ICD_10_CM, "code": "J30.2", "display": "Lumbar facet pain"}]}, False),
+        ({"coding": [{"system": ICD_10_CM, "code": "J30.2"}], "text": "Lumbar facet pain"}, False),
+        ({"coding": [{"system": ICD_10_CM, "code": "J30.2"}, {"system": SNOMED_CT, "code": "1"}]}, True),
+        ({"coding": [{"system": ICD_10_CM, "code": "J30.2"}, None]}, True),
+        ({"coding": [{"system": ICD_10_CM, "code": "J30.2", "display": "x" * 1000}]}, True),
+        ({"coding": [{"system": ICD_10_CM, "code": "M54.2"}]}, False),
+        ({"coding": [{"system": "https://x.org", "code": "1"}]}, False),
+        ({"coding": [5]}, False),
+        ({"text": "Hay fever"}, False),
+        (None, False),
+    ],
+)
+def test_what_says_nothing_is_known_by_its_code_and_its_words(concept, silent, guideline):
+    quiet = {"coding": [{"system": ICD_10_CM, "code": "J30.2", "display": "Hay fever"}]}
+    for _ in range(2):  # the second time from memory, and after the same code with other words
+        assert guideline.value_sets.says_nothing(concept) is silent
+        assert guideline.value_sets.says_nothing(quiet)
