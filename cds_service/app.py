@@ -28,6 +28,7 @@ from cds_service.load import RateLimit, Turnstile
 from cds_service.services import CdsService, Registry
 from cds_service.settings import Settings
 from cds_service.store.database import connect
+from cds_service.store.feedback import FeedbackStore
 from cds_service.store.used_tokens import UsedTokens
 from cds_service.trust.client_jwt import Gatekeeper
 from cds_service.trust.issuers import read as read_issuers
@@ -57,7 +58,8 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     registry = Registry(services, settings.shared_service_id)
     used = UsedTokens(connect(settings.database_url)) if settings.checks_calls else None
     entrance = _entrance(settings, used)
-    app.register_blueprint(endpoints.blueprint(registry, clock, entrance, fhir_access(settings)))
+    store = FeedbackStore(settings.database_url)
+    app.register_blueprint(endpoints.blueprint(registry, clock, entrance, fhir_access(settings), store))
     app.register_blueprint(views.blueprint(registry, clock))
     app.register_blueprint(health.blueprint(registry, clock, used.reachable if used else None))
     if settings.origins:

@@ -11,10 +11,13 @@ from flask import Blueprint, Response, jsonify, request
 
 from cds_service import telemetry
 from cds_service.call import answer
+from cds_service.decoding import decode
 from cds_service.errors import BodyTooLarge, UnsupportedMediaType
+from cds_service.feedback_request import FeedbackEntry, read_feedback
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.load import RateLimit, Turnstile
 from cds_service.services import Registry
+from cds_service.store.feedback import Entry, FeedbackStore
 from cds_service.trust.client_jwt import Gatekeeper
 
 KNOWLEDGE_VERSION_HEADER = "Knowledge-Version"
@@ -72,7 +75,13 @@ class Entrance:
         return body
 
 
-def blueprint(registry: Registry, clock: Callable[[], datetime], entrance: Entrance, access: FhirAccess) -> Blueprint:
+def blueprint(
+    registry: Registry,
+    clock: Callable[[], datetime],
+    entrance: Entrance,
+    access: FhirAccess,
+    store: FeedbackStore,
+) -> Blueprint:
     """Return the endpoints for the services of a registry.
 
     Args:
@@ -80,6 +89,7 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], entrance: Entra
         entrance: what a request must pass.
         clock: tells the time; its date is the evaluation date of a call.
         access: fetches what was not prefetched, from allowed FHIR servers.
+        store: keeps feedback.
     """
     views = Blueprint("cds_services", __name__)
 
@@ -112,4 +122,28 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], entrance: Entra
         response.headers[KNOWLEDGE_VERSION_HEADER] = answered.service.review.version
         return response
 
+    @views.post("/cds-services/<service_id>/feedback", strict_slashes=False)
+    def feedback(service_id: str) -> Response:
+        """Keep feedback (B1-B3): answered with 200 only once it is kept."""
+        entrance.admit(service_id)
+        registry.find(service_id, "")
+        entries = read_feedback(decode(entrance.body()))
+        store.keep((_kept(service_id, entry) for entry in entries), clock())
+        telemetry.log().info("feedback", service=service_id, entries=len(entries))
+        return jsonify({})
+
     return views
+
+
+def _kept(service_id: str, entry: FeedbackEntry) -> Entry:
+    """Return what is kept of an entry: never the comment."""
+    reason = entry.override_reason.reason if entry.override_reason else None
+    return Entry(
+        service=service_id,
+        card=entry.card,
+        outcome=entry.outcome,
+        outcome_timestamp=entry.outcome_timestamp,
+        suggestions=tuple(suggestion.id for suggestion in entry.accepted_suggestions or ()),
+        reason_system=(reason.system or "") if reason else "",
+        reason_code=reason.code if reason else "",
+    )

@@ -23,7 +23,7 @@ _UUID = re.compile(r"(?:urn:uuid:)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}",
 _ABSOLUTE_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 
 
-class _Received(BaseModel):
+class Received(BaseModel):
     """What clients send: unknown fields are accepted and ignored (C5), types are not converted."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", strict=True, frozen=True)
@@ -59,7 +59,7 @@ def _bundle(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-class FhirAuthorization(_Received):
+class FhirAuthorization(Received):
     """The client's token for its FHIR server: transient, never stored, never logged (C4).
 
     The only fields of the specification that are written with underscores, as in OAuth.
@@ -75,7 +75,7 @@ class FhirAuthorization(_Received):
     patient: str | None = None
 
 
-class OrderSelectContext(_Received):
+class OrderSelectContext(Received):
     """The context of order-select (C6): only the selected draft orders are meant."""
 
     user_id: NonEmpty
@@ -85,7 +85,7 @@ class OrderSelectContext(_Received):
     draft_orders: Annotated[dict[str, Any], AfterValidator(_bundle)]
 
 
-class OrderSignContext(_Received):
+class OrderSignContext(Received):
     """The context of order-sign (C6): all draft orders are meant."""
 
     user_id: NonEmpty
@@ -100,7 +100,7 @@ _CONTEXTS: Mapping[str, type[OrderSelectContext | OrderSignContext]] = {
 }
 
 
-class _Envelope(_Received):
+class _Envelope(Received):
     hook: NonEmpty
     hook_instance: Annotated[str, AfterValidator(_uuid)]
     context: dict[str, Any]
@@ -149,13 +149,13 @@ def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
     try:
         envelope = _Envelope.model_validate(document)
     except ValidationError as fault:
-        raise InvalidFields(*_issues(fault)) from None
+        raise InvalidFields(*issues_of(fault)) from None
     if envelope.hook != hook:
         raise WrongHook(Issue(f"hook must be {hook} for this service", "hook"))
     try:
         context = _CONTEXTS[hook].model_validate(envelope.context)
     except ValidationError as fault:
-        raise InvalidFields(*_issues(fault, "context")) from None
+        raise InvalidFields(*issues_of(fault, "context")) from None
     return HookRequest.model_construct(
         hook=envelope.hook,
         hook_instance=envelope.hook_instance,
@@ -180,7 +180,7 @@ _WORDS = {
 }
 
 
-def _issues(fault: ValidationError, prefix: str = "") -> list[Issue]:
+def issues_of(fault: ValidationError, prefix: str = "") -> list[Issue]:
     """Word each fault ourselves: pydantic's own words quote the data."""
     issues = []
     for error in fault.errors(include_url=False, include_input=False):

@@ -63,7 +63,9 @@ class Settings:
     jwt_audiences: str = _setting(
         "", "URLs that a token's aud may name beside the endpoint's own, separated by commas."
     )
-    database_url: str = _setting("sqlite:///cds.sqlite3", "Database of used tokens, shared by all worker processes.")
+    database_url: str = _setting(
+        "sqlite:///cds.sqlite3", "Database of feedback and used tokens, shared by all worker processes."
+    )
     cors_origins: str = _setting(
         "", "Origins of browser clients, separated by commas, as https://sandbox.cds-hooks.org. Empty: none."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, event
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -21,6 +21,21 @@ used_tokens = Table(
     # A hash of issuer and token id: enough to recognise a token, and nothing that identifies anybody.
     Column("token", String(64), primary_key=True),
     Column("expires", Integer, nullable=False, index=True),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    # A hash of the whole entry: the same entry sent again is the same row.
+    Column("key", String(64), primary_key=True),
+    Column("received", String(40), nullable=False, index=True),
+    Column("service", String(100), nullable=False),
+    Column("card", String(64), nullable=False, index=True),
+    Column("outcome", String(10), nullable=False),
+    Column("outcome_timestamp", String(40), nullable=False),
+    Column("suggestions", Text, nullable=False),
+    Column("reason_system", String(256), nullable=False),
+    Column("reason_code", String(64), nullable=False),
 )
 
 

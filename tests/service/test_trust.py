@@ -69,6 +69,19 @@ def test_discovery_needs_a_token_where_everything_does(guarded):
     assert client.get("/health/live").status_code == 200
 
 
+def test_feedback_needs_a_token_for_its_own_url(guarded):
+    """S2: the audience of feedback is feedback's own URL."""
+    client = guarded()
+    entry = {"card": "1", "outcome": "overridden", "outcomeTimestamp": "2026-11-23T17:30:00Z"}
+    statuses = [
+        client.post(
+            f"{PATH}/feedback", json={"feedback": [entry]}, headers={"Authorization": f"Bearer {token(aud=aud)}"}
+        )
+        for aud in (URL, f"{URL}/feedback")
+    ]
+    assert [response.status_code for response in statuses] == [401, 200]
+
+
 def test_a_client_of_other_services_is_forbidden(guarded):
     client = guarded(services='services = ["dry-needling-order-sign"]')
     refused = client.post(PATH, json=SENT, headers={"Authorization": f"Bearer {token()}"})

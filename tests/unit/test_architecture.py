@@ -23,7 +23,11 @@ HOMES = {
     "requests": {"cds_service/fhir/client.py", "cds_service/trust/key_sets.py"},
     "limits": {"cds_service/load.py"},
     "jwt": {"cds_service/trust/client_jwt.py"},
-    "sqlalchemy": {"cds_service/store/database.py", "cds_service/store/used_tokens.py"},
+    "sqlalchemy": {
+        "cds_service/store/database.py",
+        "cds_service/store/feedback.py",
+        "cds_service/store/used_tokens.py",
+    },
     "click": {"cds_service/cli.py"},
     "structlog": {"cds_service/telemetry.py"},
 }

@@ -1,0 +1,193 @@
+"""Feedback (B1-B3, V5): accepted in every shape clients send, validated whole, kept once, and never with words."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from cds_service.errors import Unavailable
+from cds_service.main import create
+from cds_service.settings import Settings
+from cds_service.store.feedback import Entry, FeedbackStore
+from tests.cases import TODAY
+from tests.charts import condition, request
+
+PATH = "/cds-services/dry-needling-order-select"
+HL7 = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
+SECRET = "Marigold Secret"
+ACCEPTED = {
+    "card": "7d85e12a-7ff7-5e82-a387-4edf41f7b0f3",
+    "outcome": "accepted",
+    "acceptedSuggestions": [{"id": "11111111-2222-5333-8444-555555555555"}],
+    "outcomeTimestamp": "2026-11-23T17:30:00Z",
+}
+OVERRIDDEN = {
+    "card": "7d85e12a-7ff7-5e82-a387-4edf41f7b0f3",
+    "outcome": "overridden",
+    "overrideReason": {
+        "reason": {"code": "prefers-alternative", "system": HL7, "display": SECRET},
+        "userComment": SECRET,
+    },
+    "outcomeTimestamp": "2026-11-23T17:31:00.123+02:00",
+}
+
+
+@pytest.fixture
+def database(tmp_path):
+    return tmp_path / "cds.sqlite3"
+
+
+@pytest.fixture
+def client(database):
+    settings = Settings(database_url=f"sqlite:///{database}", log_level="error")
+    return create(settings, clock=lambda: TODAY).test_client()
+
+
+def kept(database):
+    if not database.exists():
+        return []
+    with closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        rows = connection.execute("SELECT * FROM feedback ORDER BY outcome, outcome_timestamp").fetchall()
+    return [dict(row) for row in rows]
+
+
+def send(client, *entries):
+    return client.post(f"{PATH}/feedback", json={"feedback": list(entries)})
+
+
+def test_feedback_on_a_real_card_is_kept(client, database):
+    """B1, B2: several entries in one request."""
+    (card,) = client.post(PATH, json=request(condition("278860009", "sct"))).json["cards"]
+    accepted = {**ACCEPTED, "card": card["uuid"], "acceptedSuggestions": [{"id": card["suggestions"][0]["uuid"]}]}
+    response = send(client, accepted, {**OVERRIDDEN, "card": card["uuid"]})
+    assert response.status_code == 200
+    first, second = kept(database)
+    assert (first["card"], json.loads(first["suggestions"])) == (card["uuid"], [card["suggestions"][0]["uuid"]])
+    assert first["received"].startswith("2026-11-23T09:30:00-08:00")
+    assert (second["reason_code"], second["reason_system"]) == ("prefers-alternative", HL7)
+    assert second["service"] == "dry-needling-order-select"
+
+
+def test_repeats_and_late_entries_are_normal_and_kept_once(client, database):
+    """B1."""
+    for _ in range(3):
+        assert send(client, OVERRIDDEN, OVERRIDDEN, ACCEPTED).status_code == 200
+    assert len(kept(database)) == 2
+
+
+def test_an_unknown_card_is_kept_and_no_error_to_the_clinician(client, database):
+    """B3."""
+    assert send(client, {**ACCEPTED, "card": "00000000-0000-4000-8000-000000000000"}).status_code == 200
+    assert len(kept(database)) == 1
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"overrideReasons": {"reason": {"code": "need-more-info", "system": HL7}}},
+        {"overrideReasons": [{"reason": {"code": "need-more-info", "system": HL7}}]},
+        {"overrideReasons": []},
+        {"overrideReason": None},
+        {"overrideReason": {"userComment": "because"}},
+        {"overrideReason": {"reason": {"code": "need-more-info"}}},
+        {"extension": {"org.example.reason": {"code": "x"}}},
+        {},
+    ],
+)
+def test_every_shape_of_an_override_is_accepted(shape, client, database):
+    """V5; Sandbox: a dismissal has no reason."""
+    entry = {key: value for key, value in OVERRIDDEN.items() if key != "overrideReason"}
+    assert send(client, {**entry, **shape}).status_code == 200
+    assert len(kept(database)) == 1
+
+
+def test_no_words_of_the_clinician_are_kept(client, database):
+    """Never leak: comments, displays, and codes that are words."""
+    worded = copy.deepcopy(OVERRIDDEN)
+    worded["overrideReason"]["reason"].update(code=SECRET, system=SECRET)
+    assert send(client, OVERRIDDEN, worded, {**ACCEPTED, "card": SECRET}).status_code == 200
+    assert SECRET not in json.dumps(kept(database))
+    assert {row["reason_code"] for row in kept(database)} == {"prefers-alternative", "unrecognised", ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"card": None}, "feedback.1.card must be a string"),
+        ({"card": ""}, "feedback.1.card must not be empty"),
+        ({"outcome": "ignored"}, "feedback.1.outcome is not valid"),
+        ({"outcomeTimestamp": "yesterday"}, "feedback.1.outcomeTimestamp must be a date and time with a time zone"),
+        ({"outcomeTimestamp": "2026-11-23T17:30:00"}, "feedback.1.outcomeTimestamp must be a date and time with"),
+        (
+            {"outcomeTimestamp": "2026-02-30T17:30:00Z"},
+            "feedback.1.outcomeTimestamp must be a date and time that exist",
+        ),
+        ({"acceptedSuggestions": []}, "feedback.1 needs acceptedSuggestions when the outcome is accepted"),
+        ({"acceptedSuggestions": None}, "feedback.1 needs acceptedSuggestions when the outcome is accepted"),
+        ({"acceptedSuggestions": [{}]}, "feedback.1.acceptedSuggestions.0.id is required"),
+        ({"overrideReason": {}}, "feedback.1.overrideReason must have reason or userComment"),
+        ({"overrideReason": {"reason": {}}}, "feedback.1.overrideReason.reason.code is required"),
+        ({"overrideReasons": 5}, "feedback.1.overrideReason must be an object"),
+    ],
+)
+def test_an_invalid_entry_rejects_the_request_whole_and_is_named(change, said, client, database):
+    """B3: index and field; nothing of that request is kept."""
+    response = send(client, OVERRIDDEN, {**ACCEPTED, **change})
+    assert response.status_code == 400
+    assert response.json["issue"][0]["diagnostics"].startswith(said)
+    assert kept(database) == []
+
+
+@pytest.mark.parametrize("body", [{}, {"feedback": []}, {"feedback": {}}, {"feedback": [5]}, {"feedback": [{}] * 1001}])
+def test_what_is_no_feedback(body, client):
+    response = client.post(f"{PATH}/feedback", json=body)
+    assert response.status_code == 400
+    assert response.json["issue"][0]["diagnostics"].startswith("feedback")
+
+
+def test_the_endpoint_refuses_like_the_others(client):
+    """C1."""
+    assert client.get(f"{PATH}/feedback").status_code == 405
+    assert client.post("/cds-services/nobody/feedback", json={"feedback": [ACCEPTED]}).status_code == 404
+    assert client.post(f"{PATH}/feedback", data=b"{", content_type="application/json").status_code == 400
+    assert client.post(f"{PATH}/feedback", data=b"{}", content_type="text/plain").status_code == 415
+
+
+def test_feedback_that_cannot_be_kept_is_not_answered_with_200():
+    """Once answered 200, it is durable: so nothing else is answered 200."""
+    client = create(Settings(database_url="sqlite:////nowhere/cds.sqlite3", log_level="error")).test_client()
+    response = send(client, ACCEPTED)
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "1"
+    assert client.post(PATH, json=request(condition("M54.2"))).status_code == 200  # cards do not need it
+
+
+def entry(number=0):
+    return Entry("s", f"{number:08x}", "overridden", "2026-11-23T17:30:00Z", (), "", "")
+
+
+def test_many_processes_may_send_the_same_at_once(database):
+    """Idempotent under a race."""
+    stores = [FeedbackStore(f"sqlite:///{database}") for _ in range(8)]
+    FeedbackStore(f"sqlite:///{database}").keep([entry(99)], datetime.now(UTC))
+    with ThreadPoolExecutor(8) as callers:
+        list(callers.map(lambda store: store.keep([entry(n) for n in range(20)], datetime.now(UTC)), stores * 3))
+    assert len(kept(database)) == 21
+
+
+def test_a_race_that_is_lost_twice_is_told(database, monkeypatch):
+    def lose(*_):
+        raise IntegrityError("", {}, ValueError())
+
+    store = FeedbackStore(f"sqlite:///{database}")
+    monkeypatch.setattr(store, "_insert", lose)
+    with pytest.raises(Unavailable, match="cannot be kept"):
+        store.keep([entry()], datetime.now(UTC))
