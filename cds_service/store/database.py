@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from cds_service.errors import SettingsError
 
@@ -58,9 +59,13 @@ def connect(url: str) -> Engine:
         SettingsError: it cannot be opened; the reason is left out, because it can quote a password.
     """
     try:
-        engine = create_engine(database_url(url))
-        if engine.dialect.name == "sqlite":
+        parsed = database_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            # Opening a file is cheap, and a connection that nobody holds is closed, whatever becomes of the process.
+            engine = create_engine(parsed, poolclass=NullPool)
             event.listen(engine, "connect", _share_between_processes)
+        else:
+            engine = create_engine(parsed)
         metadata.create_all(engine)
     except (SQLAlchemyError, ImportError):
         raise SettingsError("CDS_DATABASE_URL: the database cannot be opened") from None
@@ -70,5 +75,5 @@ def connect(url: str) -> Engine:
 
 def _share_between_processes(connection: Any, _: object) -> None:
     """Let readers and one writer work at the same time, and writers wait for each other."""
-    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+    connection.execute("PRAGMA journal_mode=WAL")
