@@ -103,6 +103,8 @@ class Settings:
             AllowList.parse(values.get("fhir_servers", ""))
         except ValueError as fault:
             faults.append(f"CDS_FHIR_SERVERS: {fault}")
+        if values.get("host", "127.0.0.1") not in LOOPBACK and not values.get("public_url"):
+            faults.append("CDS_PUBLIC_URL must be set to listen on an address that others can reach; cards link to it")
         if not re.fullmatch(r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", values.get("public_url", "")):
             faults.append("CDS_PUBLIC_URL must be an absolute http(s) URL without query")
         faults += [

@@ -93,6 +93,7 @@ def test_a_client_of_other_services_is_forbidden(guarded):
     ("environ", "said"),
     [
         ({"CDS_HOST": "0.0.0.0"}, "CDS_JWT must be set to listen on an address that others can reach"),
+        ({"CDS_HOST": "0.0.0.0"}, "CDS_PUBLIC_URL must be set to listen on an address that others can reach"),
         ({"CDS_JWT": "maybe"}, "CDS_JWT must be off, services or everywhere"),
         ({"CDS_JWT": "services"}, "CDS_ISSUERS_FILE must name the issuers whose tokens are trusted"),
         ({"CDS_DATABASE_URL": "nonsense"}, "CDS_DATABASE_URL is no database URL"),
@@ -105,7 +106,9 @@ def test_what_is_refused_at_start(environ, said):
 
 
 def test_an_open_door_to_others_must_be_said_and_is_logged(capsys):
-    settings = Settings.from_environ({"CDS_HOST": "0.0.0.0", "CDS_JWT": "off"})
+    settings = Settings.from_environ(
+        {"CDS_HOST": "0.0.0.0", "CDS_JWT": "off", "CDS_PUBLIC_URL": "https://cds.example.org"}
+    )
     create(settings)
     assert "CDS_JWT is off and others can reach this service" in capsys.readouterr().err
     create(Settings())
