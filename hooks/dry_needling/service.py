@@ -62,7 +62,8 @@ def services(site: SiteConfiguration) -> tuple[CdsService, ...]:
 
 def _templates(loaded: Guideline) -> tuple[PrefetchTemplate, ...]:
     """Return the queries we publish: instance read, type searches, token equality, and only 2.0 tokens (D4)."""
-    scores_by_code = ",".join(f"{system}|{code}" for system, code in loaded.value_sets.displays["pain-score"])
+    asked = (*loaded.value_sets.displays["pain-score"], *loaded.value_sets.displays["pain-score-panels"])
+    scores_by_code = ",".join(f"{system}|{code}" for system, code in asked)
     return (
         PrefetchTemplate("patient", "Patient/{{context.patientId}}"),
         PrefetchTemplate("conditions", f"Condition?{_PATIENT}", required=True),

@@ -27,8 +27,7 @@ from tests.system.fhir_server import FAULTS
 ROOT = Path(__file__).parent.parent.parent
 MEDPLUM = Path(__file__).parent / "medplum"
 KEYS = ("patient", "conditions", "painScores", "procedures", "serviceRequests", "carePlans")
-# Cases in which the prefetch lacks what a server has: keys absent, failed or cut off; and a score within a panel,
-# which our template does not ask for: few EHRs know combo-code, and all know code.
+# Cases in which the prefetch lacks what a server has: keys absent, failed or cut off.
 ABOUT_PREFETCH = {
     "412-conditions-absent",
     "412-conditions-failed",
@@ -36,7 +35,6 @@ ABOUT_PREFETCH = {
     "r1-without-problem-list",
     "r5-headache-reason-without-problem-list",
     "r7-optional-data-failed",
-    "r7-pain-score-in-component",
     "r7-problem-list-cut-off",
     "r7-site-named-keys",
 }
