@@ -16,7 +16,7 @@ run: $(VENV)/.run ## Install what is needed and serve on 127.0.0.1:8080
 test: $(VENV)/.dev lint types imports coverage ## Install what is needed and run every check and test
 
 unit: $(VENV)/.dev ## Run the unit and service tests: under a minute
-	$(BIN)/pytest -q tests/unit tests/service
+	$(BIN)/pytest -q -m "not postgresql" tests/unit tests/service
 
 lint: $(VENV)/.dev ## Check style and format
 	$(BIN)/ruff check .

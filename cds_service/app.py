@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ from flask import Flask, Response, jsonify
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException
 
-from cds_service import endpoints, health, telemetry
+from cds_service import endpoints, health, monitoring, telemetry
 from cds_service.endpoints import Entrance
 from cds_service.errors import (
     BodyTooLarge,
@@ -19,16 +20,23 @@ from cds_service.errors import (
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
+    StoreUnavailable,
     UnknownPath,
 )
 from cds_service.fhir.client import Limits
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.servers import AllowList
+from cds_service.journal import Journal
 from cds_service.load import RateLimit, Turnstile
+from cds_service.metrics import Metrics
 from cds_service.services import CdsService, Registry
 from cds_service.settings import Settings
-from cds_service.store.database import connect
-from cds_service.store.feedback import FeedbackStore
+from cds_service.store import retention
+from cds_service.store.database import Database
+from cds_service.store.pseudonyms import Pseudonyms, own_key
+from cds_service.store.recorder import Recorder, Watch
+from cds_service.store.repeats import Repeats
+from cds_service.store.spool import Spool
 from cds_service.store.used_tokens import UsedTokens
 from cds_service.trust.client_jwt import Gatekeeper
 from cds_service.trust.issuers import read as read_issuers
@@ -56,12 +64,16 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider protocol does not declare it
     registry = Registry(services, settings.shared_service_id)
-    used = UsedTokens(connect(settings.database_url)) if settings.checks_calls else None
-    entrance = _entrance(settings, used)
-    store = FeedbackStore(settings.database_url)
-    app.register_blueprint(endpoints.blueprint(registry, clock, entrance, fhir_access(settings), store))
+    store = _store(settings, clock)
+    app.extensions["store"] = store
+    entrance = _entrance(settings, UsedTokens(store.database) if store.needed else None)
+    app.register_blueprint(
+        endpoints.blueprint(registry, clock, entrance, fhir_access(settings), store.journal, store.metrics)
+    )
     app.register_blueprint(views.blueprint(registry, clock))
-    app.register_blueprint(health.blueprint(registry, clock, used.reachable if used else None))
+    app.register_blueprint(health.blueprint(registry, clock, store.state, needed=store.needed))
+    if settings.serves("metrics"):
+        app.register_blueprint(monitoring.blueprint(store.metrics, store.state))
     if settings.origins:
         CORS(
             app,
@@ -77,6 +89,50 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(Exception, _answer_defect)
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What keeps and counts, and the database behind it."""
+
+    database: Database
+    recorder: Recorder
+    repeats: Repeats
+    journal: Journal
+    metrics: Metrics
+    state: Callable[[], health.StoreState]
+    needed: bool
+    """Without the database nobody is let in, because used tokens cannot be checked."""
+
+
+def _store(settings: Settings, clock: Callable[[], datetime]) -> Store:
+    """Wire database, spool, recorder and counts.
+
+    Raises:
+        SettingsError: the database's address is wrong, or this machine's key can neither be read nor made.
+    """
+    folder = Path(settings.data_folder)
+    database = Database(settings.database_url)
+    spool = Spool(folder / "cds-spool.sqlite3")
+
+    def state() -> health.StoreState:
+        recorder.start()
+        return health.StoreState(database.reachable(), spool.waiting(), metrics.lost_records())
+
+    def remove_old() -> None:
+        try:
+            retention.purge(database, clock() - timedelta(days=settings.keep_days))
+        except StoreUnavailable:
+            metrics.store_failed("purge")
+
+    metrics = Metrics()
+    recorder = Recorder(
+        database, spool, Watch(metrics.store_failed, metrics.lost), remove_old if settings.keep_days else None
+    )
+    pseudonyms = Pseudonyms(settings.hash_key or own_key(folder))
+    overridden = Repeats(database, settings.repeat_hours, metrics.store_failed)
+    journal = Journal(recorder, overridden, pseudonyms, keep_comments=settings.keep_comments)
+    return Store(database, recorder, overridden, journal, metrics, state, settings.checks_calls)
 
 
 def _entrance(settings: Settings, used: UsedTokens | None) -> Entrance:

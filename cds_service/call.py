@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,20 +16,45 @@ from cds_service.hook_request import HookRequest, hook_of, read_request
 from cds_service.protocol import CardsResponse
 from cds_service.services import CdsService, Guidance, Registry
 
+Repeats = Callable[[HookRequest, CdsService, Guidance], frozenset[str]]
+"""Tells which cards of a call, by uuid, would repeat what was overridden a short time before."""
+
 MOST_REFERENCES = 10
 """References that are fetched for one call."""
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """What a call may draw on beside its request.
+
+    Attributes:
+        access: fetches what was not prefetched; None fetches nothing.
+        deadline: when the call must be answered, by time.monotonic(); fetching ends before it.
+        repeats: tells which cards to withhold; None withholds none.
+    """
+
+    access: FhirAccess | None = None
+    deadline: float = float("inf")
+    repeats: Repeats | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call was answered with."""
+    """What a call was answered with.
+
+    Attributes:
+        fetched: what became of each fetch, by prefetch key.
+        missing: prefetch keys that could not be had.
+        withheld: uuids of the guidance's cards that are not in the body, because they would repeat what was overridden.
+    """
 
     body: bytes
+    request: HookRequest
     guidance: Guidance
     service: CdsService
-    hook_instance: str
     fetched: Mapping[str, str]
-    """What became of each fetch, by prefetch key."""
+    missing: tuple[str, ...]
+    withheld: frozenset[str]
 
 
 def answer(
@@ -37,8 +62,7 @@ def answer(
     service_id: str,
     body: bytes,
     today: date,
-    access: FhirAccess | None = None,
-    deadline: float = float("inf"),
+    support: Support = Support(),
 ) -> Answer:
     """Answer one call of a service.
 
@@ -47,8 +71,7 @@ def answer(
         service_id: the id in the URL; "" picks the first service that answers the request's hook.
         body: the request as received.
         today: the evaluation date.
-        access: fetches what was not prefetched; None fetches nothing.
-        deadline: when the call must be answered, by time.monotonic(); fetching ends before it.
+        support: what the call may draw on; by default its request alone.
 
     Raises:
         CdsError: the request cannot be answered; the error says which status and why.
@@ -61,19 +84,22 @@ def answer(
     if service is None:
         raise UnknownService("No CDS service answers the hook of this request")
     request = read_request(document, service.hook)
-    chart, outcomes = _chart(service, request, access, deadline)
+    chart, outcomes = _chart(service, request, support)
     guidance = service.handler(request, chart, today)
-    body = CardsResponse(cards=list(guidance.cards)).encode()
-    return Answer(body, guidance, service, request.hook_instance, outcomes)
+    withheld: frozenset[str] = frozenset()
+    if support.repeats and guidance.cards:
+        withheld = support.repeats(request, service, guidance)
+    shown = [card for card in guidance.cards if card.uuid not in withheld]
+    missing = tuple(template.key for template in service.templates if not chart.obtained(template.key))
+    return Answer(CardsResponse(cards=shown).encode(), request, guidance, service, outcomes, missing, withheld)
 
 
-def _chart(
-    service: CdsService, request: HookRequest, access: FhirAccess | None, deadline: float
-) -> tuple[Chart, Mapping[str, str]]:
+def _chart(service: CdsService, request: HookRequest, support: Support) -> tuple[Chart, Mapping[str, str]]:
     """Gather the chart: what was prefetched, then what is missing and may be fetched (P1, F1-F3)."""
     patient_id = request.context.patient_id.removeprefix("Patient/")
     queries = {template.key: template.query for template in service.templates}
     drafts = request.context.draft_orders
+    access = support.access
     if access is not None and _resources(request.prefetch) > access.max_resources:
         raise TooManyResources(f"The prefetch holds more than {access.max_resources} resources")
     chart = gather(patient_id, request.prefetch, queries, drafts)
@@ -83,7 +109,7 @@ def _chart(
     unresolved = [reference for reference in dict.fromkeys(references) if chart.resolve(reference, {}) is None]
     token = request.fhir_authorization.access_token if request.fhir_authorization else ""
     wanted = unresolved[:MOST_REFERENCES]
-    fetched = access.fetch(request.fhir_server, token, patient_id, missing, wanted, deadline)
+    fetched = access.fetch(request.fhir_server, token, patient_id, missing, wanted, support.deadline)
     if not fetched.outcomes:
         return chart, {}
     return gather(patient_id, request.prefetch, queries, drafts, fetched), fetched.outcomes

@@ -13,9 +13,9 @@ import orjson
 
 from cds_service import reading
 from cds_service.app import fhir_access, local_time
-from cds_service.call import answer
+from cds_service.call import Support, answer
 from cds_service.errors import CdsError, KnowledgeError, SettingsError
-from cds_service.main import create, load_registry
+from cds_service.main import create, load_registry, prepare_store
 from cds_service.services import Registry
 from cds_service.settings import Settings, environment_variable
 
@@ -73,7 +73,7 @@ def call(file: BinaryIO, service_id: str, as_json: bool, explained: bool, today:
     registry = _registry(settings)
     day: date = today.date() if today else local_time().date()
     try:
-        answered = answer(registry, service_id, file.read(), day, fhir_access(settings))
+        answered = answer(registry, service_id, file.read(), day, Support(fhir_access(settings)))
     except CdsError as error:
         if as_json:
             click.echo(orjson.dumps(error.operation_outcome(), option=orjson.OPT_INDENT_2).decode())
@@ -117,6 +117,8 @@ def show_settings() -> None:
     for item in fields(Settings):
         value = getattr(settings, item.name)
         changed = "" if value == item.default else f"  (default {item.default!r})"
+        if item.metadata["secret"] and value:
+            value = "(set)"
         click.echo(f"{environment_variable(item.name)}={value}{changed}\n    {item.metadata['help']}")
 
 
@@ -130,7 +132,7 @@ def _settings() -> Settings:
 
 def _created(settings: Settings) -> None:
     try:
-        create(settings)
+        prepare_store(create(settings))
     except (KnowledgeError, SettingsError) as error:
         click.echo(f"Cannot start: {error}", err=True)
         raise SystemExit(EXIT_MISCONFIGURED) from None

@@ -7,17 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 
 from cds_service import telemetry
-from cds_service.call import answer
+from cds_service.call import Answer, Support, answer
 from cds_service.decoding import decode
 from cds_service.errors import BodyTooLarge, UnsupportedMediaType
-from cds_service.feedback_request import FeedbackEntry, read_feedback
+from cds_service.feedback_request import read_feedback
 from cds_service.fhir.fetch import FhirAccess
+from cds_service.journal import Journal
 from cds_service.load import RateLimit, Turnstile
+from cds_service.metrics import Metrics
 from cds_service.services import Registry
-from cds_service.store.feedback import Entry, FeedbackStore
 from cds_service.trust.client_jwt import Gatekeeper
 
 KNOWLEDGE_VERSION_HEADER = "Knowledge-Version"
@@ -45,18 +46,22 @@ class Entrance:
     gatekeeper: Gatekeeper | None = None
     everywhere: bool = False
 
-    def admit(self, service_id: str = "") -> None:
+    def admit(self, service_id: str = "") -> str:
         """Check who is calling, and that it does not call too often (S1-S4).
+
+        Returns:
+            The issuer of the caller's token, or "" when none is asked for.
 
         Raises:
             Unauthorized, Forbidden, Unavailable: as the gatekeeper says.
             TooManyRequests: the client made too many calls.
         """
-        name = request.remote_addr or ""
+        client = ""
         if self.gatekeeper is not None and (service_id or self.everywhere):
             url = f"{self.base_url}{request.path}"
-            name = self.gatekeeper.identify(request.headers.get("Authorization", ""), url, service_id).issuer
-        self.rate.count(name)
+            client = self.gatekeeper.identify(request.headers.get("Authorization", ""), url, service_id).issuer
+        self.rate.count(client or request.remote_addr or "")
+        return client
 
     def body(self) -> bytes:
         """Return the body of a request for JSON (C1).
@@ -80,7 +85,8 @@ def blueprint(
     clock: Callable[[], datetime],
     entrance: Entrance,
     access: FhirAccess,
-    store: FeedbackStore,
+    journal: Journal,
+    metrics: Metrics,
 ) -> Blueprint:
     """Return the endpoints for the services of a registry.
 
@@ -89,7 +95,8 @@ def blueprint(
         entrance: what a request must pass.
         clock: tells the time; its date is the evaluation date of a call.
         access: fetches what was not prefetched, from allowed FHIR servers.
-        store: keeps feedback.
+        journal: remembers calls and feedback.
+        metrics: counts them.
     """
     views = Blueprint("cds_services", __name__)
 
@@ -102,19 +109,24 @@ def blueprint(
     @views.post("/cds-services/<service_id>", strict_slashes=False)
     def call(service_id: str) -> Response:
         """Answer a call (C1)."""
-        started = time.perf_counter()
-        entrance.admit(service_id)
+        now = clock()
+        client = entrance.admit(service_id)
         body = entrance.body()
         with entrance.turnstile.turn():
-            deadline = time.monotonic() + entrance.call_seconds - (time.perf_counter() - started)
-            answered = answer(registry, service_id, body, clock().date(), access, deadline)
+            deadline = time.monotonic() + entrance.call_seconds - (time.perf_counter() - g.began)
+            support = Support(access, deadline, journal.repeats(client, now))
+            answered = answer(registry, service_id, body, now.date(), support)
+        g.answered = answered
+        seconds = time.perf_counter() - g.began
+        journal.keep_call(answered, client, now, seconds)
         telemetry.log().info(
             "call",
-            call=telemetry.call_id(answered.hook_instance),
+            call=telemetry.call_id(answered.request.hook_instance),
             service=answered.service.id,
             hook=answered.service.hook,
             cards=len(answered.guidance.cards),
-            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            withheld=len(answered.withheld),
+            milliseconds=round(seconds * 1000, 1),
             fetched=dict(answered.fetched),
             **answered.guidance.log,
         )
@@ -128,22 +140,39 @@ def blueprint(
         entrance.admit(service_id)
         registry.find(service_id, "")
         entries = read_feedback(decode(entrance.body()))
-        store.keep((_kept(service_id, entry) for entry in entries), clock())
+        journal.keep_feedback(service_id, entries, clock())
+        for entry in entries:
+            metrics.heard(service_id, entry.outcome)
         telemetry.log().info("feedback", service=service_id, entries=len(entries))
         return jsonify({})
+
+    @views.before_request
+    def begin() -> None:
+        """Note when the request came."""
+        g.began = time.perf_counter()
+
+    @views.after_app_request
+    def count(response: Response) -> Response:
+        """Count each call, also those that were refused."""
+        if request.endpoint == f"{views.name}.call":
+            _count(registry, metrics, response.status_code)
+        return response
 
     return views
 
 
-def _kept(service_id: str, entry: FeedbackEntry) -> Entry:
-    """Return what is kept of an entry: never the comment."""
-    reason = entry.override_reason.reason if entry.override_reason else None
-    return Entry(
-        service=service_id,
-        card=entry.card,
-        outcome=entry.outcome,
-        outcome_timestamp=entry.outcome_timestamp,
-        suggestions=tuple(suggestion.id for suggestion in entry.accepted_suggestions or ()),
-        reason_system=(reason.system or "") if reason else "",
-        reason_code=reason.code if reason else "",
-    )
+def _count(registry: Registry, metrics: Metrics, status: int) -> None:
+    """Count the call that is being answered: its service, hook and rules, as far as it came to that."""
+    answered: Answer | None = g.get("answered")
+    seconds = time.perf_counter() - g.began
+    if answered is None:
+        known = {service.id for service in registry.services}
+        named = (request.view_args or {}).get("service_id", "")
+        metrics.called(named if named in known else "unknown", "", status, (), seconds)
+        return
+    service = answered.service
+    rules = [subject.rule for subject in answered.guidance.subjects.values()] or ["silent"]
+    metrics.called(service.id, service.hook, status, rules, seconds)
+    metrics.fetched(answered.fetched.items())
+    if answered.withheld:
+        metrics.withheld(service.id, len(answered.withheld))

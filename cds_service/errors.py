@@ -19,7 +19,8 @@ CdsError
 ├── InternalError (500)             a defect of this service; only an incident id is told
 └── Unavailable (503)               something needed does not answer at the moment; try again
 
-KnowledgeError and SettingsError are raised at start, before anything is served.
+KnowledgeError and SettingsError are raised at start, before anything is served. StoreUnavailable and its kind
+StoreRefused stay inside: whoever stores something says what follows.
 
 `diagnostics` is always our own sentence. It never holds a value from the request or the text of another exception,
 because either can hold patient data.
@@ -207,3 +208,11 @@ class KnowledgeError(Exception):
 
 class SettingsError(Exception):
     """Settings are wrong; the message names every fault at once. Raised at start only."""
+
+
+class StoreUnavailable(Exception):
+    """The database does not answer; the message is the kind of failure, never its text."""
+
+
+class StoreRefused(StoreUnavailable):
+    """The database answers, but does not take what it was given: trying again does not help."""

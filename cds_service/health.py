@@ -1,8 +1,9 @@
-"""The blueprint of the health endpoints: is the process alive, and can it answer calls?"""
+"""The blueprint of the health endpoints: is the process alive, can it answer calls, and what becomes of its records?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from flask import Blueprint, Response, jsonify
@@ -10,15 +11,31 @@ from flask import Blueprint, Response, jsonify
 from cds_service.services import Registry
 
 
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """How the store is.
+
+    Attributes:
+        reachable: the database answers.
+        spooled: records that wait for it in the spool.
+        lost: records that could be kept nowhere since the start, by all worker processes.
+    """
+
+    reachable: bool
+    spooled: int
+    lost: int
+
+
 def blueprint(
-    registry: Registry, clock: Callable[[], datetime], store_reachable: Callable[[], bool] | None = None
+    registry: Registry, clock: Callable[[], datetime], store: Callable[[], StoreState], *, needed: bool
 ) -> Blueprint:
     """Return the health endpoints.
 
     Args:
         registry: the services that must be there.
         clock: tells the time; reviews due before its date are listed.
-        store_reachable: tells whether the database answers; None where no database is used.
+        store: tells how the store is.
+        needed: without the database nobody is let in, because used tokens cannot be checked.
     """
     views = Blueprint("health", __name__, url_prefix="/health")
 
@@ -29,20 +46,21 @@ def blueprint(
 
     @views.get("/ready")
     def ready() -> tuple[Response, int]:
-        """Tell whether calls can be answered: value sets are loaded, and the database answers where one is used.
+        """Tell whether calls can be answered: value sets are loaded, and the database answers where it is needed.
 
-        Overdue reviews are listed, but make nobody unready: old advice that says its date is better than none.
+        Overdue reviews are listed, but make nobody unready: old advice that says its date is better than none. Nor does
+        a database that only keeps records: they wait in the spool.
         """
         loaded = {service.id: bool(service.content.value_sets) for service in registry.services}
-        store = store_reachable() if store_reachable else None
-        is_ready = bool(loaded) and all(loaded.values()) and store is not False
+        kept = store()
+        is_ready = bool(loaded) and all(loaded.values()) and (kept.reachable or not needed)
         today = clock().date()
         overdue = sorted({name for service in registry.services for name in service.review.overdue(today)})
         body = {
             "status": "ready" if is_ready else "not ready",
             "services": [{"id": name, "valueSetsLoaded": there} for name, there in loaded.items()],
             "overdueReviews": overdue,
-            **({} if store is None else {"storeReachable": store}),
+            "store": {"reachable": kept.reachable, "spooledRecords": kept.spooled, "lostRecords": kept.lost},
         }
         return jsonify(body), 200 if is_ready else 503
 

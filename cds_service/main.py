@@ -11,7 +11,8 @@ from pathlib import Path
 from flask import Flask
 
 from cds_service import telemetry
-from cds_service.app import create_app, local_time
+from cds_service.app import Store, create_app, local_time
+from cds_service.errors import SettingsError
 from cds_service.services import Registry, SiteConfiguration
 from cds_service.settings import Settings
 from hooks import load_services
@@ -32,8 +33,25 @@ def create(settings: Settings | None = None, clock: Callable[[], datetime] = loc
 def serve() -> Flask:
     """Return the application for a web server's process, once everything is loaded."""
     app = create()
+    prepare_store(app)
     spare_the_collector()
     return app
+
+
+def prepare_store(app: Flask) -> None:
+    """Bring the database up to date before the first call, and leave no connection for worker processes to share.
+
+    Raises:
+        SettingsError: tokens are checked, and the database that remembers them does not answer.
+    """
+    store: Store = app.extensions["store"]
+    if not store.database.reachable():
+        if store.needed:
+            raise SettingsError(
+                "CDS_DATABASE_URL: the database does not answer, and tokens cannot be checked without it"
+            )
+        telemetry.log().warning("store", reason="the database does not answer; records wait in the spool")
+    store.database.close()
 
 
 def spare_the_collector() -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "Registry",
     "Review",
     "SiteConfiguration",
+    "Subject",
 ]
 
 SPECIFICATION_VERSION = "2.0.0"
@@ -38,16 +39,39 @@ class PrefetchTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What a card is about, for whoever counts cards or tells repeats. Stored as names, codes and keyed hashes only.
+
+    Attributes:
+        rule: id of the rule that fired.
+        codes: codes of the orders, as far as the guideline knows them.
+        orders: for each order what tells orders of the same thing: its codes, or its words where it has none.
+        grounds: the chart entries that decided, each with the part it played.
+        suggestions: the name of each suggestion, by its uuid.
+    """
+
+    rule: str
+    codes: tuple[str, ...]
+    orders: tuple[str, ...]
+    grounds: tuple[str, ...]
+    suggestions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Guidance:
     """What a guideline answers to one call.
 
     Attributes:
         cards: one for each rule that fired.
+        subjects: what each card is about, by its uuid.
+        orders: how many orders the guideline has something to say about.
         explain: builds the trace on demand: orders seen, findings with their sources, every rule with why and why not.
         log: facts for the log that hold no patient data, such as counts and rule ids.
     """
 
     cards: tuple[Card, ...]
+    subjects: Mapping[str, Subject]
+    orders: int
     explain: Callable[[], dict[str, Any]]
     log: Mapping[str, int | str | bool]
 

@@ -8,20 +8,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cds_service.errors import SettingsError
 from cds_service.fhir.servers import AllowList
 from cds_service.store.database import database_url
+from cds_service.store.pseudonyms import SHORTEST_KEY
 
 CONFIG_FILE = "CDS_CONFIG_FILE"
 """Names a TOML file with settings by their names in small letters."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+PAGES = ("report", "metrics")
+_SWITCH = ("", "on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
-def _setting(default: Any, text: str, *, low: int | None = None, high: int | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "low": low, "high": high})
+def _setting(default: Any, text: str, *, low: int | None = None, high: int | None = None, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"help": text, "low": low, "high": high, "secret": secret})
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,30 @@ class Settings:
         "", "URLs that a token's aud may name beside the endpoint's own, separated by commas."
     )
     database_url: str = _setting(
-        "sqlite:///cds.sqlite3", "Database of feedback and used tokens, shared by all worker processes."
+        "sqlite:///cds.sqlite3",
+        "Database of calls, feedback and used tokens, shared by all worker processes: sqlite:/// or postgresql://.",
+    )
+    data_folder: str = _setting(
+        ".", "Folder for what belongs to this machine: the spool that keeps records while the database is down."
+    )
+    hash_key: str = _setting(
+        "",
+        "Secret key of the hashes that stand for patients and users, the same on all machines of a site. Empty: made "
+        "once and kept in the data folder.",
+        secret=True,
+    )
+    repeat_hours: int = _setting(
+        24, "How long a card overridden at order-select is not shown again at order-sign; 0: always shown.", low=0
+    )
+    keep_comments: bool = _setting(
+        False, "Keep the words that clinicians write in feedback, cut to 500 characters: true or false."
+    )
+    keep_days: int = _setting(0, "Days after which calls and feedback are removed, daily; 0: never.", low=0)
+    report: str = _setting(
+        "", "Whether /report is served: on or off. Empty: on where only this machine can reach the service."
+    )
+    metrics: str = _setting(
+        "", "Whether /metrics is served: on or off. Empty: on where only this machine can reach the service."
     )
     cors_origins: str = _setting(
         "", "Origins of browser clients, separated by commas, as https://sandbox.cds-hooks.org. Empty: none."
@@ -99,6 +126,9 @@ class Settings:
         if values.get("log_level", "info") not in LOG_LEVELS:
             faults.append(f"CDS_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
         faults += _jwt_faults(values)
+        faults += [f"CDS_{name.upper()} must be on or off" for name in PAGES if values.get(name, "") not in _SWITCH]
+        if 0 < len(values.get("hash_key", "")) < SHORTEST_KEY:
+            faults.append(f"CDS_HASH_KEY must have at least {SHORTEST_KEY} characters")
         try:
             AllowList.parse(values.get("fhir_servers", ""))
         except ValueError as fault:
@@ -128,8 +158,13 @@ class Settings:
 
     @property
     def exposed(self) -> bool:
-        """Tell whether others than this machine can reach the service."""
-        return self.host not in LOOPBACK
+        """Tell whether others than this machine can reach the service, directly or through a proxy."""
+        return self.host not in LOOPBACK or urlsplit(self.base_url).hostname not in LOOPBACK
+
+    def serves(self, page: str) -> bool:
+        """Tell whether a page is served that is off where others can reach it, unless the site says on."""
+        chosen: str = getattr(self, page)
+        return chosen == "on" or (chosen == "" and not self.exposed)
 
     @property
     def origins(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import tomllib
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone
@@ -13,12 +14,22 @@ import orjson
 from cds_service.call import answer
 from cds_service.errors import CdsError
 from cds_service.services import Registry
+from cds_service.settings import Settings
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 EXTENSION = "org.dry-needling-cds.explanation"
 
 # Not UTC on purpose: a day counted in the wrong time zone shows.
 TODAY = datetime(2026, 11, 23, 9, 30, tzinfo=timezone(timedelta(hours=-8)))
+
+
+_DATA = tempfile.TemporaryDirectory(prefix="cds-tests-")
+
+
+def own_settings(**changes: Any) -> Settings:
+    """Return settings that log errors only and keep what they keep in a folder of this test run."""
+    own = {"log_level": "error", "data_folder": _DATA.name, "database_url": f"sqlite:///{_DATA.name}/cds.sqlite3"}
+    return Settings(**{**own, **changes})
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,24 @@
-"""Shared fixtures: settings, the registry of services, the application with a frozen clock, its client."""
+"""Shared fixtures: the registry of services, the application with a frozen clock, its client, and databases."""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from cds_service.app import create_app
 from cds_service.main import create
-from cds_service.services import Registry
-from cds_service.settings import Settings
+from cds_service.services import CdsService, Registry
+from cds_service.store.database import Database
 from hooks import load_services
 from hooks.dry_needling import guideline as guideline_module
 from hooks.dry_needling.guideline import Guideline
-from tests.cases import TODAY
+from tests.cases import TODAY, own_settings
+from tests.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +33,7 @@ def guideline() -> Guideline:
 
 @pytest.fixture(scope="session")
 def app() -> Flask:
-    return create(Settings(log_level="error"), clock=lambda: TODAY)
+    return create(own_settings(), clock=lambda: TODAY)
 
 
 @pytest.fixture
@@ -40,3 +44,43 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture(scope="session")
 def registry() -> Registry:
     return Registry(load_services())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind: whatever is tested with it is tested on both."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/cds.sqlite3"
+    return request.getfixturevalue("postgres").database()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def make_app(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Make applications that share an empty database; what they keep is written when the test ends."""
+    made = []
+
+    def make(
+        services: Iterable[CdsService] = (), clock: Callable[[], datetime] = lambda: TODAY, **changes: object
+    ) -> Flask:
+        told = own_settings(**{"database_url": database_url, "data_folder": str(tmp_path), **changes})
+        made.append(create_app(told, services, clock) if services else create(told, clock))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.extensions["store"].recorder.close()
+        app.extensions["store"].database.close()

@@ -1,79 +1,150 @@
-"""One database for all worker processes: SQLite in a file by default, or another by URL."""
+"""One database for all worker processes: SQLite by default, PostgreSQL by URL; brought up to date when first used."""
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
 
-from cds_service.errors import SettingsError
+from cds_service.errors import SettingsError, StoreRefused, StoreUnavailable
+from cds_service.store.sqlite_file import sqlite_file
+from cds_service.store.tables import used_tokens
 
-BUSY_MILLISECONDS = 2000
-"""How long one process waits for another's write to a SQLite file."""
+HEAD = "0002"
+"""The newest migration; a test compares it with the files."""
 
-metadata = MetaData()
+CONNECT_SECONDS = 2
+STATEMENT_MILLISECONDS = 10_000
+REST_SECONDS = 0.5
+"""After a failure the database is left alone for this long, so that not every caller waits for it in turn."""
 
-used_tokens = Table(
-    "used_tokens",
-    metadata,
-    # A hash of issuer and token id: enough to recognise a token, and nothing that identifies anybody.
-    Column("token", String(64), primary_key=True),
-    Column("expires", Integer, nullable=False, index=True),
-)
-
-feedback = Table(
-    "feedback",
-    metadata,
-    # A hash of the whole entry: the same entry sent again is the same row.
-    Column("key", String(64), primary_key=True),
-    Column("received", String(40), nullable=False, index=True),
-    Column("service", String(100), nullable=False),
-    Column("card", String(64), nullable=False, index=True),
-    Column("outcome", String(10), nullable=False),
-    Column("outcome_timestamp", String(40), nullable=False),
-    Column("suggestions", Text, nullable=False),
-    Column("reason_system", String(256), nullable=False),
-    Column("reason_code", String(64), nullable=False),
-)
+_POSTGRESQL = ("postgresql", "postgres")
+_MIGRATION_LOCK = 7_245_318
+"""An arbitrary number that all processes which migrate a PostgreSQL database agree on."""
 
 
-def database_url(text: str) -> URL:
+def database_url(address: str) -> URL:
     """Read a database URL.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or of a database we do not serve.
     """
     try:
-        return make_url(text)
+        url = make_url(address)
     except ArgumentError:
         raise ValueError("is no database URL such as sqlite:///cds.sqlite3") from None
+    if url.drivername in _POSTGRESQL:
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        return url
+    raise ValueError("must begin with sqlite:// or postgresql://")
 
 
-def connect(url: str) -> Engine:
-    """Return the database with its tables; they are made when they are not there.
+class Database:
+    """The database, as all parts of one process share it."""
 
-    Raises:
-        SettingsError: it cannot be opened; the reason is left out, because it can quote a password.
-    """
-    try:
-        parsed = database_url(url)
-        if parsed.get_backend_name() == "sqlite":
-            # Opening a file is cheap, and a connection that nobody holds is closed, whatever becomes of the process.
-            engine = create_engine(parsed, poolclass=NullPool)
-            event.listen(engine, "connect", _share_between_processes)
-        else:
-            engine = create_engine(parsed)
-        metadata.create_all(engine)
-    except (SQLAlchemyError, ImportError):
-        raise SettingsError("CDS_DATABASE_URL: the database cannot be opened") from None
-    engine.dispose()  # worker processes are forked later and must not share a connection
-    return engine
+    def __init__(self, address: str) -> None:
+        """Prepare; nothing is opened yet.
+
+        Raises:
+            SettingsError: the address is none. The reason is left out, because it can quote a password.
+        """
+        try:
+            self._engine = _engine(database_url(address))
+        except (ValueError, SQLAlchemyError):
+            raise SettingsError("CDS_DATABASE_URL: the database cannot be opened") from None
+        self._migrating = threading.Lock()
+        self._current = False
+        self._rests_until = 0.0
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection for reading.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        with self._answering(), self._up_to_date().connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection whose writes are kept together when the block ends, or not at all.
+
+        Raises:
+            StoreUnavailable: the database does not answer; nothing was kept.
+            StoreRefused: it does not take what was written; nothing was kept.
+        """
+        with self._answering(), self._up_to_date().execution_options(for_writing=True).begin() as connection:
+            yield connection
+
+    def reachable(self) -> bool:
+        """Tell whether the database answers."""
+        try:
+            with self.reading() as connection:
+                connection.execute(select(used_tokens.c.token).limit(1))
+        except StoreUnavailable:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the connections; worker processes are forked later and must not share one."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        if time.monotonic() < self._rests_until:
+            raise StoreUnavailable("the database failed a moment ago")
+        try:
+            yield
+        except (DataError, IntegrityError) as failure:
+            raise StoreRefused(type(failure).__name__) from None
+        except SQLAlchemyError as failure:
+            self._rests_until = time.monotonic() + REST_SECONDS
+            # Its text quotes values and addresses: only its kind is told.
+            raise StoreUnavailable(type(failure).__name__) from None
+
+    def _up_to_date(self) -> Engine:
+        if not self._current:
+            with self._migrating:
+                if not self._current:
+                    with self._engine.execution_options(for_writing=True).begin() as connection:
+                        _migrate(connection)
+                    self._current = True
+        return self._engine
 
 
-def _share_between_processes(connection: Any, _: object) -> None:
-    """Let readers and one writer work at the same time, and writers wait for each other."""
-    connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
-    connection.execute("PRAGMA journal_mode=WAL")
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        return sqlite_file(url)
+    return create_engine(
+        url,
+        pool_size=5,
+        max_overflow=5,
+        pool_timeout=CONNECT_SECONDS,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_SECONDS, "options": f"-c statement_timeout={STATEMENT_MILLISECONDS}"},
+    )
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the tables up to date. Processes that start together do so one after the other."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+    known = connection.dialect.has_table(connection, "alembic_version")
+    if known and connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD:
+        return
+    # Only here: loading Alembic takes a fifth of a second, and most starts find everything in place.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

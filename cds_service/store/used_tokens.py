@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import Engine, delete, insert, select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import delete
 
-from cds_service.errors import Unavailable
-from cds_service.store.database import used_tokens
+from cds_service.errors import StoreUnavailable, Unavailable
+from cds_service.store.database import Database
+from cds_service.store.tables import used_tokens
+from cds_service.store.writing import insert_new
 
 SWEEP_EVERY = 100
 """After how many tokens those that have expired are removed."""
@@ -17,18 +18,9 @@ SWEEP_EVERY = 100
 class UsedTokens:
     """The tokens that were used and have not expired."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._until_sweep = SWEEP_EVERY
-
-    def reachable(self) -> bool:
-        """Tell whether the database answers."""
-        try:
-            with self._engine.connect() as connection:
-                connection.execute(select(used_tokens.c.token).limit(1))
-        except SQLAlchemyError:
-            return False
-        return True
 
     def use(self, issuer: str, token_id: str, expires: int, now: int) -> bool:
         """Mark a token as used; tell whether this was the first time.
@@ -44,14 +36,12 @@ class UsedTokens:
         """
         token = hashlib.sha256(f"{issuer}\0{token_id}".encode()).hexdigest()
         try:
-            with self._engine.begin() as connection:
-                connection.execute(insert(used_tokens).values(token=token, expires=expires))
+            with self._database.writing() as connection:
+                first = insert_new(connection, used_tokens, [{"token": token, "expires": expires}]) == 1
                 self._until_sweep -= 1
                 if self._until_sweep <= 0:
                     self._until_sweep = SWEEP_EVERY
                     connection.execute(delete(used_tokens).where(used_tokens.c.expires < now))
-        except IntegrityError:
-            return False
-        except SQLAlchemyError:
+        except StoreUnavailable:
             raise Unavailable("The service cannot check tokens at the moment") from None
-        return True
+        return first

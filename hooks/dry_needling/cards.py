@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 from cds_service.decision import Note
 from cds_service.hook_request import HookRequest
 from cds_service.protocol import Card, Coding, Link, Source
+from cds_service.services import Subject
 from hooks.dry_needling import suggestions
 from hooks.dry_needling.decision import Decided
 from hooks.dry_needling.grounds import STATED_REASON, Ground
@@ -23,8 +24,13 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#])")
 _ABSENT_WORDS = {"lumbar_radiculopathy": "no lumbar radiculopathy on file"}
 
 
-def compose(request: HookRequest, decided: Sequence[Decided], loaded: Guideline, today: date) -> tuple[Card, ...]:
-    """Return the cards of a call: orders with the same outcome share one, a silent outcome has none."""
+def compose(
+    request: HookRequest, decided: Sequence[Decided], loaded: Guideline, today: date
+) -> tuple[tuple[Card, Subject], ...]:
+    """Return the cards of a call, each with what it is about.
+
+    Orders with the same outcome share a card, a silent outcome has none.
+    """
     grouped: dict[str, list[Decided]] = {}
     for item in decided:
         if not item.decision.rule.silent:
@@ -33,7 +39,7 @@ def compose(request: HookRequest, decided: Sequence[Decided], loaded: Guideline,
     return tuple(_card(request, grouped[rule], loaded, today) for rule in sorted(grouped, key=order.index))
 
 
-def _card(request: HookRequest, group: Sequence[Decided], loaded: Guideline, today: date) -> Card:
+def _card(request: HookRequest, group: Sequence[Decided], loaded: Guideline, today: date) -> tuple[Card, Subject]:
     rule = group[0].decision.rule
     notes = _notes(group, loaded)
     cited = _cited(group, notes)
@@ -44,17 +50,37 @@ def _card(request: HookRequest, group: Sequence[Decided], loaded: Guideline, tod
     )
     source = loaded.knowledge.evidence[rule.source]
     topic = Coding(system=TOPIC_SYSTEM, code=rule.topic, display=rule.name.replace("-", " "))
-    return Card(
+    card = Card(
         uuid=str(uuid),
         summary=rule.summary.format(order=_order_words(group, loaded)),
         indicator=rule.indicator,
         detail=_detail(group, notes, cited, loaded),
         source=Source(label=source.label, url=source.url or None, topic=topic),
-        suggestions=offered or None,
+        suggestions=[suggestion for _, suggestion in offered] or None,
         selection_behavior="any" if offered else None,
         override_reasons=list(loaded.actions.override_reasons),
         links=_links(rule.id, cited, loaded),
         extension={EXTENSION: _extension(group, notes, cited, loaded, today)},
+    )
+    return card, _subject(group, {suggestion.uuid: name for name, suggestion in offered})
+
+
+def _subject(group: Sequence[Decided], suggestion_names: dict[str, str]) -> Subject:
+    """Return what a card is about: rule, orders, and the chart entries that decided."""
+    grounds = (
+        f"{ground.role}|{entry.reference}|{entry.display}"
+        for item in group
+        for ground in _deciding_grounds(item)
+        for entry in ground.entries
+        # An order's own reason is named by the draft, whose id changes from one session to the next.
+        if entry.reference != item.order.findings.entry.reference
+    )
+    return Subject(
+        rule=group[0].decision.rule.id,
+        codes=tuple(dict.fromkeys(code for item in group for code in item.order.codes)),
+        orders=tuple(dict.fromkeys(item.order.identity for item in group)),
+        grounds=tuple(dict.fromkeys(grounds)),
+        suggestions=suggestion_names,
     )
 
 

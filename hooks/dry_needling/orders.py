@@ -16,6 +16,7 @@ from hooks.dry_needling.guideline import Guideline
 
 _NO_ORDER = ("revoked", "completed", "entered-in-error", "cancelled")  # cancelled is ProcedureRequest's word in STU3
 _TYPES = ("ServiceRequest", "ProcedureRequest")
+ORDER_VALUE_SETS = frozenset({"dry-needling-orders", "trigger-point-injection-orders"})
 _CONDITION = re.compile(r"(?:https?://[^\s?#]+/)?Condition/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
 _READ = (
     "status", "intent", "code", "doNotPerform", "encounter", "requester", "bodySite", "reasonCode", "reasonReference",
@@ -30,12 +31,16 @@ class NeedlingOrder:
     Attributes:
         findings: what the order says, as the decision takes it.
         id: the order's id, or "" when it has none: then nothing can be suggested for it.
+        codes: its procedure codes, as far as they are in a value set.
+        identity: what tells orders of the same thing: its codes, or its words where it has none.
         resource: the order as sent.
         conforms: it conforms to FHIR in what is read, so that it can be built upon.
     """
 
     findings: OrderFindings
     id: str
+    codes: tuple[str, ...]
+    identity: str
     resource: Resource
     conforms: bool
 
@@ -127,9 +132,20 @@ def _selected_by(resource: Resource, full_url: str, selections: tuple[str, ...] 
 
 
 def _needling_order(
-    resource: Resource, entry: Entry, modality: Modality, chart: Chart, guideline: Guideline, today: date
+    resource: Resource,
+    entry: Entry,
+    modality: Modality,
+    chart: Chart,
+    guideline: Guideline,
+    today: date,
 ) -> NeedlingOrder:
     identifier = resource.get("id")
+    words = guideline.value_sets.of_concept(resource.get("code")).words
+    codes = [
+        (system, code)
+        for system, code in _codes(resource)
+        if ORDER_VALUE_SETS & (guideline.value_sets.of_code(system, code) or frozenset())
+    ]
     try:
         if resource["resourceType"] == "ServiceRequest":
             check(resource, _READ)
@@ -144,7 +160,22 @@ def _needling_order(
         reasons=tuple(reasons),
         reason_unread=unread,
     )
-    return NeedlingOrder(findings, identifier if isinstance(identifier, str) else "", resource, conforms)
+    return NeedlingOrder(
+        findings=findings,
+        id=identifier if isinstance(identifier, str) else "",
+        codes=tuple(dict.fromkeys(code for _, code in codes)),
+        identity=" ".join(sorted(f"{system}|{code}" for system, code in codes)) or words.lower(),
+        resource=resource,
+        conforms=conforms,
+    )
+
+
+def _codes(order: Resource) -> Iterator[tuple[str, str]]:
+    code = order.get("code")
+    for coding in _listed(code.get("coding") if isinstance(code, dict) else None):
+        system, value = coding.get("system"), coding.get("code")
+        if isinstance(system, str) and isinstance(value, str):
+            yield system, value
 
 
 def _reasons(

@@ -98,7 +98,13 @@ def answer(loaded: Guideline, request: HookRequest, chart: Chart, today: date) -
         "rules": ",".join(item.decision.rule.id for item in decided) or "R0",
         "knowledge": loaded.knowledge.version,
     }
-    return Guidance(composed, partial(explain, read, decided, chart, loaded, today), log)
+    return Guidance(
+        cards=tuple(card for card, _ in composed),
+        subjects={card.uuid: subject for card, subject in composed},
+        orders=len(read.needling),
+        explain=partial(explain, read, decided, chart, loaded, today),
+        log=log,
+    )
 
 
 def _decided(read: OrdersRead, chart: Chart, loaded: Guideline, today: date) -> list[Decided]:

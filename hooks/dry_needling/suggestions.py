@@ -25,8 +25,8 @@ class Card:
     today: date
 
 
-def compose(card: Card, loaded: Guideline) -> list[Suggestion]:
-    """Return the suggestions of one card; none for an order whose id is unknown."""
+def compose(card: Card, loaded: Guideline) -> list[tuple[str, Suggestion]]:
+    """Return the suggestions of one card with their names; none for an order whose id is unknown."""
     known = [item for item in card.decided if item.order.id]
     if not known:
         return []
@@ -36,7 +36,7 @@ def compose(card: Card, loaded: Guideline) -> list[Suggestion]:
         for name in (*item.decision.rule.suggestions, *(note.suggestion for note in item.decision.notes))
         if name
     )
-    return [suggestion for name in names for suggestion in _named(name, card, known, loaded)]
+    return [(name, suggestion) for name in names for suggestion in _named(name, card, known, loaded)]
 
 
 def _named(name: str, card: Card, known: Sequence[Decided], loaded: Guideline) -> Iterable[Suggestion]:

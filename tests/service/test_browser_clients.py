@@ -10,7 +10,7 @@ from cds_service.app import create_app
 from cds_service.errors import SettingsError
 from cds_service.main import create
 from cds_service.settings import Settings
-from tests.cases import TODAY
+from tests.cases import TODAY, own_settings
 from tests.charts import condition, request
 
 SANDBOX = "https://sandbox.cds-hooks.org"
@@ -22,8 +22,8 @@ PREFLIGHT = {
 }
 
 
-def client(**settings):
-    return create(Settings(log_level="error", **settings), clock=lambda: TODAY).test_client()
+def client(**changes):
+    return create(own_settings(**changes), clock=lambda: TODAY).test_client()
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +94,18 @@ def test_health(browser):
             {"id": "dry-needling-order-sign", "valueSetsLoaded": True},
         ],
         "overdueReviews": [],
+        "store": {"reachable": True, "spooledRecords": 0, "lostRecords": 0},
     }
 
 
 def test_an_overdue_review_is_visible_in_readiness():
-    later = create(Settings(log_level="error"), clock=lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
+    later = create(own_settings(), clock=lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
     response = later.test_client().get("/health/ready")
     assert response.status_code == 200
     assert "guideline" in response.json["overdueReviews"]
 
 
 def test_a_server_without_services_is_alive_and_not_ready():
-    empty = create_app(Settings(log_level="error"), [], clock=lambda: TODAY).test_client()
+    empty = create_app(own_settings(), [], clock=lambda: TODAY).test_client()
     assert empty.get("/health/live").status_code == 200
     assert empty.get("/health/ready").status_code == 503

@@ -8,8 +8,7 @@ import orjson
 import pytest
 
 from cds_service.main import create
-from cds_service.settings import Settings
-from tests.cases import EXTENSION, Case, all_cases, respond, without_fingerprint
+from tests.cases import EXTENSION, Case, all_cases, own_settings, respond, without_fingerprint
 
 CASES = all_cases()
 MOST_WORDS_BEFORE_EVIDENCE = 135
@@ -56,7 +55,7 @@ def test_there_are_enough_cases_and_each_rule_fires_and_stays_silent_somewhere()
 @pytest.mark.parametrize("case", CASES[::9], ids=lambda case: case.folder.name)
 def test_http_gives_the_same_answer(case):
     """C1: what the core says is what a client gets."""
-    client = create(Settings(log_level="error"), clock=lambda: case.today).test_client()
+    client = create(own_settings(), clock=lambda: case.today).test_client()
     response = client.post(f"/cds-services/dry-needling-{case.request['hook']}", json=case.request)
     assert response.status_code == case.told["status"]
     assert response.mimetype == "application/json"

@@ -9,8 +9,7 @@ import pytest
 from cds_service.main import create
 from cds_service.protocol import ServiceDescription
 from cds_service.services import Registry
-from cds_service.settings import Settings
-from tests.cases import TODAY
+from tests.cases import TODAY, own_settings
 from tests.charts import condition, request
 
 TOKENS = {"{{context.patientId}}"}
@@ -60,7 +59,7 @@ def test_no_services_is_an_empty_array():
 
 @pytest.fixture(scope="module")
 def shared():
-    return create(Settings(shared_service_id="dry-needling", log_level="error"), clock=lambda: TODAY).test_client()
+    return create(own_settings(shared_service_id="dry-needling"), clock=lambda: TODAY).test_client()
 
 
 def test_one_id_can_be_shared_by_both_hooks(shared):

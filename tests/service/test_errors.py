@@ -18,7 +18,7 @@ from cds_service.main import create
 from cds_service.services import CdsService, Guidance
 from cds_service.settings import Settings
 from hooks import load_services
-from tests.cases import TODAY
+from tests.cases import TODAY, own_settings
 from tests.charts import condition, request
 
 URL = "/cds-services/dry-needling-order-select"
@@ -188,7 +188,7 @@ def test_deep_nesting_gets_400(client):
 def test_a_large_body_gets_413_and_one_below_the_limit_does_not():
     """C1: 10 MiB by default."""
     limit = 2048
-    client = create(Settings(max_body_bytes=limit, log_level="error")).test_client()
+    client = create(own_settings(max_body_bytes=limit)).test_client()
     for length in (limit + 1, limit + 2, limit * 10):
         response = post(client, b" " * length)
         assert response.status_code == 413
@@ -224,7 +224,7 @@ def test_a_defect_is_a_500_with_an_incident_and_no_detail_and_never_an_empty_car
     telemetry.configure("error")
     service = load_services()[0]
     fields = {name: getattr(service, name) for name in CdsService.__dataclass_fields__}
-    app = create_app(Settings(), [CdsService(**{**fields, "handler": broken})], clock=lambda: TODAY)
+    app = create_app(own_settings(), [CdsService(**{**fields, "handler": broken})], clock=lambda: TODAY)
     response = post(app.test_client(), request(condition("M54.2")))
     assert response.status_code == 500
     (said,) = diagnostics(response)
@@ -249,7 +249,7 @@ def test_every_error_of_the_tree_has_a_status_and_stands_in_the_docstring():
 
 
 def test_redirects_and_odd_http_errors_are_answered_too():
-    app = create(Settings(log_level="error"))
+    app = create(own_settings())
     with app.app_context():
         assert app_module._answer_http_exception(ImATeapot()).status_code == 400
         assert app_module._answer_http_exception(RequestRedirect("/x")).status_code == 308
@@ -258,7 +258,7 @@ def test_redirects_and_odd_http_errors_are_answered_too():
 
 def test_no_log_line_of_a_call_holds_anything_of_the_patient(capsys):
     """Never leak patient data into logs: names, ids, text, tokens."""
-    client = create(Settings(log_level="debug"), clock=lambda: TODAY).test_client()
+    client = create(own_settings(log_level="debug"), clock=lambda: TODAY).test_client()
     sent = copy.deepcopy(request(condition("M54.2", id=SECRET, code={"text": SECRET})))
     sent["context"]["userId"] = f"Practitioner/{SECRET}"
     sent["context"]["patientId"] = SECRET

@@ -10,16 +10,15 @@ import pytest
 from cds_service.decision import Condition
 from cds_service.main import create
 from cds_service.services import Registry, SiteConfiguration
-from cds_service.settings import Settings
 from cds_service.web.views import conditions_in_words
 from hooks import load_services
-from tests.cases import TODAY, all_cases
+from tests.cases import TODAY, all_cases, own_settings
 from tests.charts import cards, condition, request
 
 
 @pytest.fixture(scope="module")
 def page():
-    return create(Settings(log_level="error"), clock=lambda: TODAY).test_client().get("/evidence").text
+    return create(own_settings(), clock=lambda: TODAY).test_client().get("/evidence").text
 
 
 def test_every_statement_is_shown_with_population_certainty_and_source(page, guideline):
@@ -73,7 +72,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_no_script(client):
 
 def test_overdue_reviews_are_marked(page):
     assert "overdue" not in page.replace(".overdue", "")
-    later = create(Settings(log_level="error"), clock=lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
+    later = create(own_settings(), clock=lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
     text = later.test_client().get("/evidence").text
     assert "overdue: guideline, E1, " in text
     assert text.count("overdue</strong>") == 11

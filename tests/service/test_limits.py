@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from cds_service.main import create
-from cds_service.settings import Settings
-from tests.cases import TODAY
+from tests.cases import TODAY, own_settings
 from tests.charts import bundle, condition, request
 
 PATH = "/cds-services/dry-needling-order-select"
 
 
-def client(**settings):
-    return create(Settings(log_level="error", **settings), clock=lambda: TODAY).test_client()
+def client(**changes):
+    return create(own_settings(**changes), clock=lambda: TODAY).test_client()
 
 
 def test_too_many_resources_get_413():

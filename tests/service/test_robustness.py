@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from cds_service.main import create
 from cds_service.protocol import CardsResponse
-from cds_service.settings import Settings
-from tests.cases import FIXTURES, TODAY, all_cases
+from tests.cases import FIXTURES, TODAY, all_cases, own_settings
 
-CLIENT = create(Settings(log_level="error"), clock=lambda: TODAY).test_client()
+CLIENT = create(own_settings(), clock=lambda: TODAY).test_client()
 URL = "/cds-services/dry-needling-order-select"
 RICH = (
     "r1-two-orders-share-one-card",

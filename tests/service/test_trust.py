@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from cds_service.errors import SettingsError
 from cds_service.main import create
 from cds_service.settings import Settings
-from tests.cases import TODAY
+from tests.cases import TODAY, own_settings
 from tests.charts import condition, request
 from tests.tokens import BASE, ISS, URL, public_key, token
 
@@ -25,7 +26,7 @@ def guarded(tmp_path):
         keys = ", ".join(f"{name} = {json.dumps(value)}" for name, value in public_key("ES384").items())
         issuers = tmp_path / "issuers.toml"
         issuers.write_text(f'[[issuer]]\niss = "{ISS}"\njwks = {{keys = [{{{keys}}}]}}\n{services}', encoding="utf-8")
-        settings = Settings(
+        settings = own_settings(
             jwt=mode,
             issuers_file=str(issuers),
             database_url=f"sqlite:///{tmp_path}/cds.sqlite3",
@@ -105,24 +106,24 @@ def test_what_is_refused_at_start(environ, said):
     assert said in str(refused.value)
 
 
-def test_an_open_door_to_others_must_be_said_and_is_logged(capsys):
+def test_an_open_door_to_others_must_be_said_and_is_logged(capsys, tmp_path):
     settings = Settings.from_environ(
         {"CDS_HOST": "0.0.0.0", "CDS_JWT": "off", "CDS_PUBLIC_URL": "https://cds.example.org"}
     )
-    create(settings)
+    create(replace(settings, data_folder=str(tmp_path)))
     assert "CDS_JWT is off and others can reach this service" in capsys.readouterr().err
-    create(Settings())
+    create(own_settings())
     assert capsys.readouterr().err == ""
 
 
 def test_readiness_tells_whether_the_store_of_used_tokens_answers(guarded, tmp_path):
     client = guarded()
     ready = client.get("/health/ready")
-    assert (ready.status_code, ready.json["storeReachable"]) == (200, True)
+    assert (ready.status_code, ready.json["store"]["reachable"]) == (200, True)
     with closing(sqlite3.connect(tmp_path / "cds.sqlite3")) as database:
         database.execute("DROP TABLE used_tokens")
     ready = client.get("/health/ready")
-    assert (ready.status_code, ready.json["storeReachable"]) == (503, False)
+    assert (ready.status_code, ready.json["store"]["reachable"]) == (503, False)
     refused = client.post(PATH, json=SENT, headers={"Authorization": f"Bearer {token()}"})
     assert refused.status_code == 503
     assert refused.headers["Retry-After"] == "1"

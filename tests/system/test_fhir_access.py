@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from cds_service.app import fhir_access
-from cds_service.call import answer
+from cds_service.call import Support, answer
 from cds_service.fhir.bundles import entries_of
 from cds_service.settings import Settings
 from tests.cases import EXTENSION, Case, all_cases
@@ -127,7 +127,7 @@ def test_without_prefetch_and_with_the_same_resources_on_the_server_each_case_gi
 ):
     load(medplum, resources_of(case.request))
     sent = without_prefetch(case.request, f"{medplum}/fhir")
-    fetched = answer(registry, "", orjson.dumps(sent), case.today.date(), access(medplum))
+    fetched = answer(registry, "", orjson.dumps(sent), case.today.date(), Support(access(medplum)))
     prefetched = answer(registry, "", orjson.dumps(case.request), case.today.date())
     assert orjson.loads(fetched.body) == orjson.loads(prefetched.body)
 
@@ -139,7 +139,9 @@ def test_a_whole_patient_is_fetched(name: str, medplum: str, registry, today):
     prefetch = prefetch_of(name)
     resources = [entry["resource"] for key in KEYS[1:] for entry in prefetch[key]["entry"]]
     load(medplum, [{**resource, "subject": {"reference": f"Patient/{patient}"}} for resource in resources])
-    fetched = answer(registry, "", orjson.dumps(without_prefetch(sent, f"{medplum}/fhir")), today, access(medplum))
+    fetched = answer(
+        registry, "", orjson.dumps(without_prefetch(sent, f"{medplum}/fhir")), today, Support(access(medplum))
+    )
     prefetched = answer(registry, "", orjson.dumps(sent), today)
     assert [c["extension"][EXTENSION]["rule"] for c in orjson.loads(fetched.body)["cards"]] == [
         c["extension"][EXTENSION]["rule"] for c in orjson.loads(prefetched.body)["cards"]

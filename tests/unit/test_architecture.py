@@ -16,6 +16,7 @@ HOMES = {
         "cds_service/endpoints.py",
         "cds_service/health.py",
         "cds_service/main.py",
+        "cds_service/monitoring.py",
         "cds_service/web/views.py",
     },
     "flask_cors": {"cds_service/app.py"},

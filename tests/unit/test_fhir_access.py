@@ -10,7 +10,7 @@ import pytest
 import requests
 import responses
 
-from cds_service.call import answer
+from cds_service.call import Support, answer
 from cds_service.errors import PrefetchMissing
 from cds_service.fhir import client as client_module
 from cds_service.fhir.client import FetchFailed, FhirClient, Limits
@@ -36,7 +36,7 @@ def access(allowed=BASE, **limits):
 
 
 def call(sent, registry, today, fhir=None):
-    answered = answer(registry, "", orjson.dumps(sent), today, fhir or access())
+    answered = answer(registry, "", orjson.dumps(sent), today, Support(fhir or access()))
     return orjson.loads(answered.body)["cards"], dict(answered.fetched)
 
 

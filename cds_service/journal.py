@@ -1,0 +1,109 @@
+"""What is remembered of calls: turns answers into records without patient data, and withholds repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from cds_service.call import Answer, Repeats
+from cds_service.feedback_request import FeedbackEntry
+from cds_service.hook_request import HookRequest
+from cds_service.protocol import Card
+from cds_service.services import CdsService, Guidance
+from cds_service.store import repeats
+from cds_service.store.pseudonyms import Pseudonyms
+from cds_service.store.recorder import Recorder
+from cds_service.store.records import CallRecord, CardRecord, FeedbackRecord
+
+
+class Journal:
+    """Keeps records of calls and feedback, and tells from them what need not be shown again."""
+
+    def __init__(
+        self, recorder: Recorder, overridden: repeats.Repeats, pseudonyms: Pseudonyms, *, keep_comments: bool = False
+    ) -> None:
+        """Prepare.
+
+        Args:
+            recorder: writes records.
+            overridden: knows what was overridden.
+            pseudonyms: stand for patients, users and chart entries.
+            keep_comments: keep the words of clinicians.
+        """
+        self._recorder = recorder
+        self._overridden = overridden
+        self._pseudonyms = pseudonyms
+        self._keep_comments = keep_comments
+
+    def repeats(self, client: str, now: datetime) -> Repeats:
+        """Return what tells the repeats among the cards of one client's call."""
+
+        def among(request: HookRequest, service: CdsService, guidance: Guidance) -> frozenset[str]:
+            if not self._overridden.asked_at(request.hook):
+                return frozenset()
+            asked = [self._card(card, service, guidance, frozenset()) for card in guidance.cards]
+            return self._overridden.among(self._patient(client, request), asked, now)
+
+        return among
+
+    def keep_call(self, answered: Answer, client: str, received: datetime, seconds: float) -> None:
+        """Keep a call that was answered. Never waits, never raises."""
+        request, guidance = answered.request, answered.guidance
+        self._recorder.record(
+            CallRecord(
+                id=str(uuid4()),
+                received=received,
+                service=answered.service.id,
+                hook=request.hook,
+                client=client,
+                patient=self._patient(client, request),
+                user=self._pseudonyms.of("user", client, request.fhir_server or "", request.context.user_id),
+                orders=guidance.orders,
+                microseconds=round(seconds * 1e6),
+                missing=answered.missing if guidance.orders else (),
+                knowledge=answered.service.review.version,
+                cards=tuple(self._card(card, answered.service, guidance, answered.withheld) for card in guidance.cards),
+            )
+        )
+
+    def keep_feedback(self, service_id: str, entries: Sequence[FeedbackEntry], received: datetime) -> None:
+        """Keep feedback: durable when this returns.
+
+        Raises:
+            Unavailable: it cannot be kept at the moment.
+        """
+        self._recorder.keep([self._feedback(service_id, entry) for entry in entries], received)
+
+    def _patient(self, client: str, request: HookRequest) -> str:
+        patient_id = request.context.patient_id.removeprefix("Patient/")
+        return self._pseudonyms.of("patient", client, request.fhir_server or "", patient_id)
+
+    def _card(self, card: Card, service: CdsService, guidance: Guidance, withheld: frozenset[str]) -> CardRecord:
+        subject = guidance.subjects[card.uuid]
+        # New content is a new ground: what a clinician overrode was said by the old one.
+        grounds = (*subject.grounds, service.review.version)
+        return CardRecord(
+            uuid=card.uuid,
+            rule=subject.rule,
+            indicator=card.indicator,
+            codes=subject.codes,
+            orders=frozenset(self._pseudonyms.of("order", words) for words in subject.orders),
+            grounds=frozenset(self._pseudonyms.of("ground", words) for words in grounds),
+            repeat=card.uuid in withheld,
+            suggestions=subject.suggestions,
+        )
+
+    def _feedback(self, service_id: str, entry: FeedbackEntry) -> FeedbackRecord:
+        override = entry.override_reason
+        reason = override.reason if override else None
+        return FeedbackRecord(
+            service=service_id,
+            card=entry.card,
+            outcome=entry.outcome,
+            outcome_timestamp=entry.outcome_timestamp,
+            suggestions=tuple(suggestion.id for suggestion in entry.accepted_suggestions or ()),
+            reason_system=(reason.system or "") if reason else "",
+            reason_code=reason.code if reason else "",
+            comment=override.user_comment if override and self._keep_comments else None,
+        )

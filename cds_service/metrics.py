@@ -1,0 +1,123 @@
+"""Counts for Prometheus, right across worker processes, with names and numbers of ours only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable of the folder in which worker processes add up; prometheus_client reads it when imported."""
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    """What is counted of one application."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._calls = Counter(
+            "cds_calls", "Calls answered, refused included.", ["service", "hook", "status", "rule"],
+            registry=self._registry,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            "cds_call_seconds", "Time from a call to its answer.", ["service"], buckets=_SECONDS,
+            registry=self._registry,
+        )  # fmt: skip
+        self._fetches = Counter(
+            "cds_fhir_fetches", "Fetches from FHIR servers.", ["key", "outcome"], registry=self._registry
+        )
+        self._feedback = Counter("cds_feedback", "Feedback entries.", ["service", "outcome"], registry=self._registry)
+        self._repeats = Counter(
+            "cds_repeats_withheld", "Cards withheld because they were overridden before.", ["service"],
+            registry=self._registry,
+        )  # fmt: skip
+        self._failures = Counter(
+            "cds_store_failures", "Writes and reads of the database that failed.", ["operation"],
+            registry=self._registry,
+        )  # fmt: skip
+        self._lost = Counter(
+            "cds_store_lost_records", "Records that neither database nor spool took.", registry=self._registry
+        )
+
+    def called(self, service: str, hook: str, status: int, rules: Iterable[str], seconds: float) -> None:
+        """Count a call, once for each rule that fired; `silent` when none did, "" when it was refused."""
+        for rule in rules or ("",):
+            self._calls.labels(service, hook, str(status), rule).inc()
+        self._seconds.labels(service).observe(seconds)
+
+    def fetched(self, outcomes: Iterable[tuple[str, str]]) -> None:
+        """Count fetches from FHIR servers: key and outcome."""
+        for key, outcome in outcomes:
+            self._fetches.labels("reference" if key.startswith("reference ") else key, outcome).inc()
+
+    def heard(self, service: str, outcome: str) -> None:
+        """Count an entry of feedback."""
+        self._feedback.labels(service, outcome).inc()
+
+    def withheld(self, service: str, cards: int) -> None:
+        """Count cards that were withheld as repeats."""
+        self._repeats.labels(service).inc(cards)
+
+    def store_failed(self, operation: str) -> None:
+        """Count a failure of the database."""
+        self._failures.labels(operation).inc()
+
+    def lost(self, records: int) -> None:
+        """Count records that could be kept nowhere."""
+        self._lost.inc(records)
+
+    def lost_records(self) -> int:
+        """Return how many records were lost since the start, by all worker processes."""
+        return int(self._gathering().get_sample_value("cds_store_lost_records_total") or 0)
+
+    def exposition(self, reachable: bool, spooled: int) -> bytes:
+        """Return all counts in Prometheus' text format.
+
+        Args:
+            reachable: the database answers at the moment.
+            spooled: records that wait in the spool at the moment.
+        """
+        registry = self._gathering()
+        registry.register(_StoreState(reachable, spooled))
+        return generate_latest(registry)
+
+    def _gathering(self) -> CollectorRegistry:
+        """Return a registry that counts for all worker processes."""
+        gathering = CollectorRegistry()
+        if os.environ.get(SHARED_FOLDER):
+            MultiProcessCollector(gathering)  # type: ignore[no-untyped-call]
+        else:
+            gathering.register(_Forwarded(self._registry))
+        return gathering
+
+
+class _Forwarded(Collector):
+    """The counts of this process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[object]:  # type: ignore[override]
+        """Return what the registry holds."""
+        return self._registry.collect()
+
+
+class _StoreState(Collector):
+    """Whether the database answers, and how many records wait, at the moment."""
+
+    def __init__(self, reachable: bool, spooled: int) -> None:
+        self._reachable = reachable
+        self._spooled = spooled
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Return both."""
+        yield GaugeMetricFamily("cds_store_reachable", "Whether the database answers.", float(self._reachable))
+        yield GaugeMetricFamily("cds_spooled_records", "Records that wait in the spool.", float(self._spooled))

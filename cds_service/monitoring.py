@@ -1,0 +1,28 @@
+"""The blueprint of /metrics, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response
+
+from cds_service.health import StoreState
+from cds_service.metrics import CONTENT_TYPE, Metrics
+
+
+def blueprint(metrics: Metrics, store: Callable[[], StoreState]) -> Blueprint:
+    """Return the endpoint.
+
+    Args:
+        metrics: what was counted.
+        store: tells how the store is at the moment.
+    """
+    views = Blueprint("monitoring", __name__)
+
+    @views.get("/metrics")
+    def exposition() -> Response:
+        """Return all counts in Prometheus' text format."""
+        state = store()
+        return Response(metrics.exposition(state.reachable, state.spooled), content_type=CONTENT_TYPE)
+
+    return views

@@ -1,0 +1,37 @@
+"""A SQLite file that several processes share: readers beside one writer, and writes that survive a power cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
+
+BUSY_MILLISECONDS = 2000
+"""How long one process waits for another's write."""
+
+
+def sqlite_file(url: URL | str) -> Engine:
+    """Return the file as an engine; nothing is opened yet.
+
+    Use `execution_options(for_writing=True)` for transactions that write.
+    """
+    # Opening a file is cheap, and a connection that nobody holds is closed, whatever becomes of the process.
+    engine = create_engine(url, poolclass=NullPool)
+    event.listen(engine, "connect", _share_between_processes)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _share_between_processes(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # the driver would begin transactions too late to wait; see _begin
+    connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin(connection: Connection) -> None:
+    """Begin a transaction: one that writes takes its turn at once, because it could not wait for it later."""
+    writes = connection.get_execution_options().get("for_writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,89 @@
+"""The tables: used tokens, calls with cards and suggestions, and feedback. Codes, ids and hashes; no words of a chart.
+
+A change here needs a migration in migrations/versions; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+used_tokens = Table(
+    "used_tokens",
+    metadata,
+    # A hash of issuer and token id: enough to recognise a token, and nothing that identifies anybody.
+    Column("token", String(64), primary_key=True),
+    Column("expires", Integer, nullable=False, index=True),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    # All times are UTC in ISO 8601 of one length, so that they sort as text in every database.
+    Column("received", String(32), nullable=False, index=True),
+    Column("service", String(100), nullable=False),
+    Column("hook", String(40), nullable=False),
+    # The issuer of the caller's token, or "" when none is asked for.
+    Column("client", String(256), nullable=False),
+    # Keyed hashes: the same patient has the same one, and without the key it says nothing.
+    Column("patient", String(32), nullable=False),
+    Column("user", String(32), nullable=False),
+    # The rules that fired, such as R1 or R1,R7; silent when none did.
+    Column("outcome", String(100), nullable=False),
+    # Orders that the guideline has something to say about.
+    Column("orders", Integer, nullable=False),
+    Column("microseconds", Integer, nullable=False),
+    # Prefetch keys that could not be had, separated by commas.
+    Column("missing", String(400), nullable=False),
+    Column("knowledge", String(64), nullable=False),
+    Index("ix_calls_patient_received", "patient", "received"),
+)
+
+cards = Table(
+    "cards",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("call", String(36), ForeignKey("calls.id"), nullable=False, index=True),
+    Column("rule", String(40), nullable=False),
+    Column("indicator", String(10), nullable=False),
+    # Codes of the orders, separated by commas, as far as the guideline knows them.
+    Column("codes", String(400), nullable=False),
+    # Keyed hashes, separated by spaces: what tells whether a later card says the same about the same.
+    Column("orders", Text, nullable=False),
+    Column("grounds", Text, nullable=False),
+    # Withheld, because the same card was overridden a short time before.
+    Column("repeat", Boolean, nullable=False),
+)
+
+suggestions = Table(
+    "suggestions",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("card", String(36), ForeignKey("cards.uuid"), nullable=False, index=True),
+    # The suggestion's name in the guideline, such as remove-order.
+    Column("name", String(64), nullable=False),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    # A hash of card, outcome, timestamp, suggestions and reason: the same entry sent again is the same row.
+    Column("key", String(64), primary_key=True),
+    Column("received", String(32), nullable=False, index=True),
+    Column("service", String(100), nullable=False),
+    # No foreign key: feedback on a card we do not know is kept as well (B3), and a card may be stored after it.
+    Column("card", String(64), nullable=False, index=True),
+    Column("outcome", String(10), nullable=False),
+    Column("outcome_timestamp", String(40), nullable=False),
+    # Ids of the accepted suggestions, separated by spaces.
+    Column("suggestions", Text, nullable=False),
+    Column("reason_system", String(256), nullable=False),
+    Column("reason_code", String(64), nullable=False),
+    # Only where the site keeps comments.
+    Column("comment", Text, nullable=True),
+)
+
+IN_ORDER = (calls, cards, suggestions, feedback)
+"""What is written from records, in an order that foreign keys allow."""

@@ -1,0 +1,79 @@
+"""The tables come to be as the code has them: from nothing, from before there were migrations, and back."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from cds_service.store import database as database_module
+from cds_service.store.database import HEAD, Database
+from cds_service.store.tables import metadata
+
+SCRIPTS = Path(database_module.__file__).parent / "migrations"
+
+
+def config() -> Config:
+    found = Config()
+    found.set_main_option("script_location", str(SCRIPTS))
+    return found
+
+
+def test_the_tables_are_what_the_migrations_make(database):
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_head_named_in_the_code_is_the_newest_migration():
+    assert ScriptDirectory.from_config(config()).get_current_head() == HEAD
+
+
+def test_a_database_of_before_keeps_its_feedback(database_url):
+    """Version 0.1.0 made its tables without migrations."""
+    old = Database(database_url)
+    with old._engine.execution_options(for_writing=True).begin() as connection:
+        connection.execute(
+            text(
+                """
+                CREATE TABLE feedback (
+                    key VARCHAR(64) PRIMARY KEY, received VARCHAR(40) NOT NULL, service VARCHAR(100) NOT NULL,
+                    card VARCHAR(64) NOT NULL, outcome VARCHAR(10) NOT NULL, outcome_timestamp VARCHAR(40) NOT NULL,
+                    suggestions TEXT NOT NULL, reason_system VARCHAR(256) NOT NULL, reason_code VARCHAR(64) NOT NULL)
+                """
+            )
+        )
+        connection.execute(
+            text(
+                """
+                INSERT INTO feedback VALUES ('k', '2026-11-23T09:30:00-08:00', 's', 'c', 'accepted',
+                '2026-11-23T17:30:00Z', '["a", "b"]', '', '')
+                """
+            )
+        )
+    with old.reading() as connection:
+        (row,) = connection.execute(text("SELECT received, suggestions, comment FROM feedback")).fetchall()
+    assert tuple(row) == ("2026-11-23T17:30:00.000+00:00", "a b", None)
+    old.close()
+
+
+def test_the_migrations_can_be_taken_back(database):
+    with database.writing() as connection:
+        told = config()
+        told.attributes["connection"] = connection
+        command.downgrade(told, "base")
+        assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
+
+
+def test_processes_that_start_together_migrate_once(database_url):
+    databases = [Database(database_url) for _ in range(6)]
+    with ThreadPoolExecutor(6) as starters:
+        assert all(starters.map(Database.reachable, databases))
+    for database in databases:
+        database.close()
