@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
-from flask import Flask, Response, jsonify
+from flask import Blueprint, Flask, Response, jsonify, request
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException
 
@@ -17,6 +18,7 @@ from cds_service.endpoints import Entrance
 from cds_service.errors import (
     BodyTooLarge,
     CdsError,
+    Forbidden,
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
@@ -30,7 +32,7 @@ from cds_service.journal import Journal
 from cds_service.load import RateLimit, Turnstile
 from cds_service.metrics import Metrics
 from cds_service.services import CdsService, Registry
-from cds_service.settings import Settings
+from cds_service.settings import LOOPBACK, Settings
 from cds_service.store import retention
 from cds_service.store.database import Database
 from cds_service.store.pseudonyms import Pseudonyms, own_key
@@ -41,7 +43,7 @@ from cds_service.store.used_tokens import UsedTokens
 from cds_service.trust.client_jwt import Gatekeeper
 from cds_service.trust.issuers import read as read_issuers
 from cds_service.trust.key_sets import KeySets
-from cds_service.web import views
+from cds_service.web import evidence_page, report_page
 
 
 def local_time() -> datetime:
@@ -70,10 +72,14 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     app.register_blueprint(
         endpoints.blueprint(registry, clock, entrance, fhir_access(settings), store.journal, store.metrics)
     )
-    app.register_blueprint(views.blueprint(registry, clock))
+    pages = _pages(settings)
+    app.register_blueprint(evidence_page.blueprint(registry, clock, pages))
+    if settings.serves("report"):
+        names = [service.id for service in registry.services]
+        _register_guarded(app, report_page.blueprint(store.database, names, pages), settings, entrance)
     app.register_blueprint(health.blueprint(registry, clock, store.state, needed=store.needed))
     if settings.serves("metrics"):
-        app.register_blueprint(monitoring.blueprint(store.metrics, store.state))
+        _register_guarded(app, monitoring.blueprint(store.metrics, store.state), settings, entrance)
     if settings.origins:
         CORS(
             app,
@@ -89,6 +95,28 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(Exception, _answer_defect)
     return app
+
+
+def _pages(settings: Settings) -> list[tuple[str, str]]:
+    """Return the names and paths of the pages that are served."""
+    report = [("Report", report_page.PATH)] if settings.serves("report") else []
+    return [("Evidence", evidence_page.PATH), *report]
+
+
+def _register_guarded(app: Flask, pages: Blueprint, settings: Settings, entrance: Entrance) -> None:
+    """Serve what is not for everybody: with a token where calls need one, otherwise to whom the settings say.
+
+    A page elsewhere can make a browser on this machine call it under a name of its own; such names are refused.
+    """
+    names = {*LOOPBACK, urlsplit(settings.base_url).hostname}
+
+    def guard() -> None:
+        if not settings.exposed and urlsplit(f"//{request.host}").hostname not in names:
+            raise Forbidden("This page is served under this machine's own names only")
+        entrance.admit_reader()
+
+    pages.before_request(guard)
+    app.register_blueprint(pages)
 
 
 @dataclass(frozen=True, slots=True)

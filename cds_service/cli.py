@@ -1,9 +1,10 @@
-"""cds-service serve | call | services | settings."""
+"""cds-service serve | call | services | settings, and what store_commands.py adds."""
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from dataclasses import fields
 from datetime import date, datetime
 from typing import BinaryIO
@@ -11,11 +12,12 @@ from typing import BinaryIO
 import click
 import orjson
 
-from cds_service import reading
+from cds_service import reading, store_commands
 from cds_service.app import fhir_access, local_time
 from cds_service.call import Support, answer
 from cds_service.errors import CdsError, KnowledgeError, SettingsError
 from cds_service.main import create, load_registry, prepare_store
+from cds_service.metrics import FOLDER_PREFIX, SHARED_FOLDER
 from cds_service.services import Registry
 from cds_service.settings import Settings, environment_variable
 
@@ -43,10 +45,11 @@ def serve() -> None:
     """
     settings = _settings()
     _created(settings)  # wrong files are told here, once, not by every worker
+    os.environ.setdefault(SHARED_FOLDER, tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     arguments = [
-        "gunicorn", "--bind", f"{settings.host}:{settings.port}", "--workers", str(settings.workers),
-        "--worker-class", "gthread", "--threads", str(settings.threads), "--preload", "--graceful-timeout", "30",
-        "cds_service.main:serve()",
+        "gunicorn", "--config", "python:cds_service.web_server", "--bind", f"{settings.host}:{settings.port}",
+        "--workers", str(settings.workers), "--worker-class", "gthread", "--threads", str(settings.threads),
+        "--preload", "--graceful-timeout", "30", "cds_service.main:serve()",
     ]  # fmt: skip
     click.echo(f"Serving on http://{settings.host}:{settings.port}/cds-services (Ctrl-C stops)", err=True)
     os.execv(  # noqa: S606 - our own interpreter, no shell wanted
@@ -120,6 +123,10 @@ def show_settings() -> None:
         if item.metadata["secret"] and value:
             value = "(set)"
         click.echo(f"{environment_variable(item.name)}={value}{changed}\n    {item.metadata['help']}")
+
+
+for command in (store_commands.report_command, store_commands.purge, store_commands.export_command):
+    main.add_command(command)
 
 
 def _settings() -> Settings:

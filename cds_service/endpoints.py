@@ -63,6 +63,15 @@ class Entrance:
         self.rate.count(client or request.remote_addr or "")
         return client
 
+    def admit_reader(self) -> None:
+        """Check who reads a page that is not for everybody: with a token, where calls need one.
+
+        Raises:
+            Unauthorized, Forbidden, Unavailable: as the gatekeeper says.
+        """
+        if self.gatekeeper is not None:
+            self.gatekeeper.identify(request.headers.get("Authorization", ""), f"{self.base_url}{request.path}")
+
     def body(self) -> bytes:
         """Return the body of a request for JSON (C1).
 

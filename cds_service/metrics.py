@@ -13,6 +13,9 @@ from prometheus_client.registry import Collector
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable of the folder in which worker processes add up; prometheus_client reads it when imported."""
 
+FOLDER_PREFIX = "cds-metrics-"
+"""How the folder is called that `cds-service serve` makes, and removes at the end."""
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)

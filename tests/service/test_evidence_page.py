@@ -10,7 +10,7 @@ import pytest
 from cds_service.decision import Condition
 from cds_service.main import create
 from cds_service.services import Registry, SiteConfiguration
-from cds_service.web.views import conditions_in_words
+from cds_service.web.evidence_page import conditions_in_words
 from hooks import load_services
 from tests.cases import TODAY, all_cases, own_settings
 from tests.charts import cards, condition, request
@@ -61,7 +61,9 @@ def test_links_use_the_public_url():
 def test_the_page_loads_nothing_from_elsewhere_and_no_script(client):
     response = client.get("/evidence")
     assert response.status_code == 200
-    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'")
+    assert response.headers["Content-Security-Policy"].startswith(
+        "default-src 'none'; style-src 'self'; script-src 'self'"
+    )
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert "<script" not in response.text
     assert 'href="/static/style.css"' in response.text

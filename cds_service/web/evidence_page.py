@@ -2,48 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response
 
 from cds_service.decision import Condition
 from cds_service.services import Registry
+from cds_service.web.pages import page
 
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+PATH = "/evidence"
 
 
-def blueprint(registry: Registry, clock: Callable[[], datetime]) -> Blueprint:
-    """Return the pages for the guidelines of a registry.
+def blueprint(registry: Registry, clock: Callable[[], datetime], pages: Iterable[tuple[str, str]]) -> Blueprint:
+    """Return the page for the guidelines of a registry.
 
     Args:
         registry: the services; those of one guideline share its content.
         clock: tells the time; reviews due before its date are marked.
+        pages: names and paths of all pages that are served.
     """
-    pages = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
+    views = Blueprint("evidence", __name__, static_folder="static", static_url_path="/static")
+    listed = list(pages)
     guidelines = list({service.review.version: service for service in registry.services}.values())
 
-    @pages.get("/evidence")
+    @views.get(PATH)
     def evidence() -> Response:
         """Show every statement, the decision table, and the value sets with their codes."""
-        page = make_response(
-            render_template(
-                "evidence.html",
-                guidelines=guidelines,
-                today=clock().date(),
-                conditions=conditions_in_words,
-                title=value_set_title,
-            )
-        )
-        page.headers.update(_HEADERS)
-        return page
+        values = {
+            "guidelines": guidelines,
+            "today": clock().date(),
+            "conditions": conditions_in_words,
+            "title": value_set_title,
+        }
+        return page("evidence.html", PATH, listed, values)
 
-    return pages
+    return views
 
 
 def conditions_in_words(conditions: tuple[Condition, ...]) -> str:

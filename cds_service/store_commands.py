@@ -1,0 +1,141 @@
+"""cds-service report | purge | export: what was kept, for people at a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import orjson
+
+from cds_service import report_text
+from cds_service.app import local_time
+from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.settings import Settings
+from cds_service.store import export, retention
+from cds_service.store.database import Database
+from cds_service.store.period import Period
+from cds_service.store.report import report
+from cds_service.web import report_page
+
+EXIT_REFUSED = 1
+EXIT_MISCONFIGURED = 3
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class _Days(click.ParamType[timedelta]):
+    """So many days, as 400d."""
+
+    name = "DAYS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read the number of days."""
+        if isinstance(value, timedelta):
+            return value
+        match = re.fullmatch(r"(\d{1,5})d", value)
+        if match is None:
+            self.fail("must be a number of days such as 400d", param, ctx)
+        return timedelta(days=int(match[1]))
+
+
+def _period_options(command: Decorated) -> Decorated:
+    """Add the options that choose days and a service."""
+    day = click.DateTime(["%Y-%m-%d"])
+    for option in (
+        click.option("--service", default="", help="Id of a service; by default all of them."),
+        click.option("--until", type=day, help="Last day, as 2026-11-23 (UTC)."),
+        click.option("--from", "since", type=day, help="First day, as 2026-11-01 (UTC)."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("report")
+@_period_options
+@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
+@click.option("--json", "form", flag_value="json", help="Print JSON.")
+@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page of its own.")
+def report_command(
+    since: datetime | None, until: datetime | None, service: str, form: str | None, page: Path | None
+) -> None:
+    r"""Report calls, cards, and what became of them, by rule, hook, service, client and week.
+
+    \b
+    Examples:
+      cds-service report
+      cds-service report --from 2026-11-01 --csv
+      cds-service report --html cds-report.html
+    """
+    period = _period(since, until, service)
+    found = _from_store(lambda database: report(database, period))
+    if page is not None:
+        page.write_text(report_page.standalone(found), encoding="utf-8")
+        click.echo(f"Written: {page}")
+    elif form == "csv":
+        click.echo(report_text.as_csv(found), nl=False)
+    elif form == "json":
+        click.echo(orjson.dumps(report_text.as_document(found), option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(report_text.as_table(found))
+
+
+@click.command()
+@click.option("--older-than", "age", type=_Days(), required=True, help="Remove what was received so long ago, as 400d.")
+def purge(age: timedelta) -> None:
+    r"""Remove calls and feedback that are older than a number of days.
+
+    \b
+    Example:
+      cds-service purge --older-than 400d
+    """
+    removed = _from_store(lambda database: retention.purge(database, local_time() - age))
+    click.echo("Removed: " + ", ".join(f"{number} {table}" for table, number in removed.items()))
+
+
+@click.command("export")
+@_period_options
+@click.option("--output", type=click.File("wb"), default="-", help="File to write; by default standard output.")
+def export_command(since: datetime | None, until: datetime | None, service: str, output: Any) -> None:
+    r"""Write feedback, each entry with the card it is about, as NDJSON.
+
+    \b
+    Examples:
+      cds-service export
+      cds-service export --from 2026-11-01 --output feedback.ndjson
+    """
+    period = _period(since, until, service)
+
+    def write(database: Database) -> None:
+        for entry in export.feedback_entries(database, period):
+            output.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+
+    _from_store(write)
+
+
+def _period(since: datetime | None, until: datetime | None, service: str) -> Period:
+    return Period(since.date() if since else None, until.date() if until else None, service)
+
+
+Found = TypeVar("Found")
+
+
+def _from_store(work: Callable[[Database], Found]) -> Found:
+    """Do something with the database that the settings name, or say why not and end."""
+    try:
+        settings = Settings.from_environ(os.environ)
+        database = Database(settings.database_url)
+    except SettingsError as error:
+        click.echo(f"Wrong settings:\n{error}", err=True)
+        raise SystemExit(EXIT_MISCONFIGURED) from None
+    try:
+        return work(database)
+    except StoreUnavailable as failure:
+        click.echo(f"The database does not answer ({failure}).", err=True)
+        raise SystemExit(EXIT_REFUSED) from None
+    finally:
+        database.close()
