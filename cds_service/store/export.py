@@ -38,11 +38,8 @@ def feedback_entries(database: Database, period: Period) -> Iterator[dict[str, A
         found = connection.execution_options(yield_per=AT_ONCE).execute(query)
         for part in found.mappings().partitions():
             ids = {name for row in part for name in row["suggestions"].split()}
-            named = dict(
-                connection.execute(
-                    select(suggestions.c.uuid, suggestions.c.name).where(suggestions.c.uuid.in_(ids))
-                ).tuples()
-            )
+            query = select(suggestions.c.uuid, suggestions.c.name).where(suggestions.c.uuid.in_(ids))
+            named = {row.uuid: row.name for row in connection.execute(query)}
             yield from (_entry(row, named) for row in part)
 
 

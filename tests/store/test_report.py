@@ -73,7 +73,7 @@ def test_override_reasons_are_ranked(filled):
 
 def test_a_card_that_was_overridden_and_then_accepted_is_accepted(database):
     fill(database, 3)
-    card = next(iter(export.feedback_entries(database, ALL)))
+    card, *_ = export.feedback_entries(database, ALL)
     with database.writing() as connection:
         again = FeedbackRecord("s", card["card"], "overridden", "2026-09-01T00:00:00Z")
         write(connection, again.rows(FIRST))
@@ -123,7 +123,7 @@ def test_the_command_prints_a_table_csv_and_json_that_agree(filled, database_url
     table = run(database_url, "report")
     assert "Report: all days (UTC), all services" in table
     assert "  Cards shown                                45" in table
-    assert "  R1         9     3 (33 %)    3 (33 %)     3 (33 %)                 3" in table
+    assert "R1 9 3 (33 %) 3 (33 %) 3 (33 %) 3" in " ".join(table.split())
     assert "  prefers-alternative        8" in table
     rows = list(csv.DictReader(io.StringIO(run(database_url, "report", "--csv"))))
     assert rows[0] == {
