@@ -43,7 +43,7 @@ from cds_service.store.used_tokens import UsedTokens
 from cds_service.trust.client_jwt import Gatekeeper
 from cds_service.trust.issuers import read as read_issuers
 from cds_service.trust.key_sets import KeySets
-from cds_service.web import evidence_page, report_page
+from cds_service.web import evidence_page, preview_page, report_page
 
 
 def local_time() -> datetime:
@@ -74,6 +74,9 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     )
     pages = _pages(settings)
     app.register_blueprint(evidence_page.blueprint(registry, clock, pages))
+    if settings.serves("preview"):
+        preview = preview_page.blueprint(registry, clock, entrance.body, pages)
+        _register_guarded(app, preview, settings, entrance)
     if settings.serves("report"):
         names = [service.id for service in registry.services]
         _register_guarded(app, report_page.blueprint(store.database, names, pages), settings, entrance)
@@ -99,8 +102,9 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
 
 def _pages(settings: Settings) -> list[tuple[str, str]]:
     """Return the names and paths of the pages that are served."""
+    preview = [("Preview", preview_page.PATH)] if settings.serves("preview") else []
     report = [("Report", report_page.PATH)] if settings.serves("report") else []
-    return [("Evidence", evidence_page.PATH), *report]
+    return [*preview, ("Evidence", evidence_page.PATH), *report]
 
 
 def _register_guarded(app: Flask, pages: Blueprint, settings: Settings, entrance: Entrance) -> None:

@@ -100,10 +100,12 @@ class Content:
     Attributes:
         knowledge: statements, rules and notes.
         value_sets: id of each value set to its codes: (system, code) to display; a code that ends in - is a category.
+        preview: what the preview offers: `order` and `problem` with label and code, `site` with label and text.
     """
 
     knowledge: Knowledge
     value_sets: Mapping[str, Mapping[tuple[str, str], str]]
+    preview: Mapping[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ CONFIG_FILE = "CDS_CONFIG_FILE"
 """Names a TOML file with settings by their names in small letters."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-PAGES = ("report", "metrics")
+PAGES = ("preview", "report", "metrics")
 _SWITCH = ("", "on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -87,6 +87,9 @@ class Settings:
         False, "Keep the words that clinicians write in feedback, cut to 500 characters: true or false."
     )
     keep_days: int = _setting(0, "Days after which calls and feedback are removed, daily; 0: never.", low=0)
+    preview: str = _setting(
+        "", "Whether the preview is served at /: on or off. Empty: on where only this machine can reach the service."
+    )
     report: str = _setting(
         "", "Whether /report is served: on or off. Empty: on where only this machine can reach the service."
     )

@@ -90,6 +90,7 @@ class Guideline:
     words: Words
     actions: Actions
     evidence_url: str
+    preview: dict[str, list[dict[str, Any]]]
 
     @property
     def review(self) -> Review:
@@ -136,4 +137,5 @@ def load(site: SiteConfiguration | None = None) -> Guideline:
             tuple(Coding(system=reasons["system"], code=c, display=d) for c, d in reasons["codes"].items()),
         ),
         f"{site.public_url}/evidence",
+        tomllib.loads((KNOWLEDGE / "preview.toml").read_text(encoding="utf-8")),
     )

@@ -52,7 +52,7 @@ def services(site: SiteConfiguration) -> tuple[CdsService, ...]:
             usage_requirements=_USAGE,
             templates=_templates(loaded),
             review=loaded.review,
-            content=Content(loaded.knowledge, loaded.value_sets.displays),
+            content=Content(loaded.knowledge, loaded.value_sets.displays, loaded.preview),
             wanted=partial(wanted, loaded),
             handler=partial(answer, loaded),
         )

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,11 +29,16 @@ def free_port() -> int:
 def served(**environ: str) -> Iterator[tuple[str, subprocess.Popen]]:
     """Start the service; yield its base URL and process; stop it gracefully."""
     port = free_port()
-    settings = {"CDS_PORT": str(port), **environ}
+    folder = tempfile.TemporaryDirectory(prefix="cds-system-")
+    own = {"CDS_DATA_FOLDER": folder.name, "CDS_DATABASE_URL": f"sqlite:///{folder.name}/cds.sqlite3"}
+    settings = {"CDS_PORT": str(port), **own, **environ}
     command = [sys.executable, "-m", "cds_service", "serve"]
-    with subprocess.Popen(
-        command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        folder,
+        subprocess.Popen(
+            command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
         url = f"http://127.0.0.1:{port}"
         try:
             wait_for(url, process)

@@ -59,6 +59,17 @@ def with_marked_fields(sent: dict) -> dict:
     return marked(sent)
 
 
+def feedback_answers(url: str) -> list[requests.Response]:
+    """Send feedback that is marked wherever words can stand; return what it was answered with."""
+    entry = {"card": MARK, "outcome": "overridden", "outcomeTimestamp": "2026-11-23T17:30:00Z"}
+    reason = {"reason": {"code": MARK, "system": MARK, "display": MARK}, "userComment": MARK}
+    answers = []
+    for one in ({**entry, "overrideReason": reason}, {**entry, "outcome": MARK}):
+        said = {"Authorization": f"Bearer {token(aud=f'{url}{PATH}/feedback', jti=str(uuid.uuid4()))}"}
+        answers.append(requests.post(f"{url}{PATH}/feedback", json={"feedback": [one]}, headers=said, timeout=10))
+    return answers
+
+
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
 def test_no_marked_value_is_logged_stored_or_told_in_an_error(level: str, fhir: str, tmp_path: Path):
     """Names, identifiers, free text, tokens, patient ids: on happy and failing paths, at every log level."""
@@ -113,6 +124,9 @@ def test_no_marked_value_is_logged_stored_or_told_in_an_error(level: str, fhir: 
             send(json.dumps(sent).encode()[:-20])
             send(sent, Authorization=f"Bearer {MARK}")
             send(sent, **{"Content-Type": MARK})
+        for told in feedback_answers(url):
+            statuses.add(told.status_code)
+            errors.append(told.text)
         requests.get(f"{url}/{MARK}?{MARK}={MARK}", timeout=5)
         process.terminate()
         process.wait(10)
@@ -120,7 +134,8 @@ def test_no_marked_value_is_logged_stored_or_told_in_an_error(level: str, fhir: 
     assert {200, 400, 401, 412, 415} <= statuses
     assert cards > 10
     assert any('"event": "refused"' in line for line in lines) == (level in ("debug", "info", "warning"))
-    stored = b"".join(path.read_bytes() for path in tmp_path.glob("cds.sqlite3*"))
-    assert stored
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("cds*.sqlite3*"))
+    assert b"overridden" in stored
+    assert b"R1" in stored
     for kept in (*lines, *errors, stored.decode("latin-1")):
         assert MARK.lower() not in kept.lower()

@@ -1,0 +1,73 @@
+"""The preview: order entry in the browser, against the real service, before an EHR does it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+
+from cds_service.call import answer
+from cds_service.errors import UnknownPath
+from cds_service.services import Registry
+from cds_service.web.pages import page
+
+PATH = "/"
+PATIENTS = Path(__file__).parent.parent.parent / "fixtures" / "patients"
+"""Synthetic patients of a checkout; where they are not, a chart can still be pasted."""
+
+
+def blueprint(
+    registry: Registry,
+    clock: Callable[[], datetime],
+    body: Callable[[], bytes],
+    pages: Iterable[tuple[str, str]],
+    patients: Path = PATIENTS,
+) -> Blueprint:
+    """Return the page and what it asks for.
+
+    Args:
+        registry: the services to try.
+        clock: tells the time; its date is the evaluation date.
+        body: reads a request's body within limits.
+        pages: names and paths of all pages that are served.
+        patients: a folder of chart Bundles.
+    """
+    views = Blueprint("preview", __name__)
+    listed = list(pages)
+    charts = {path.stem: path for path in sorted(patients.glob("*.json"))}
+
+    @views.get(PATH)
+    def show() -> Response:
+        """Show the page."""
+        return page("preview.html", PATH, listed, {"told": _told(registry, charts)})
+
+    @views.get("/preview/patients/<name>")
+    def patient(name: str) -> Response:
+        """Return the chart of a synthetic patient."""
+        if name not in charts:
+            raise UnknownPath("There is no such patient")
+        return Response(charts[name].read_bytes(), mimetype="application/fhir+json")
+
+    @views.post("/preview/trace")
+    def trace() -> Response:
+        """Tell why: run a request through the service once more, keeping nothing, and return the trace."""
+        started = time.perf_counter()
+        answered = answer(registry, "", body(), clock().date())
+        milliseconds = (time.perf_counter() - started) * 1000
+        return jsonify({"trace": answered.guidance.explain(), "milliseconds": round(milliseconds, 2)})
+
+    return views
+
+
+def _told(registry: Registry, charts: Iterable[str]) -> dict[str, Any]:
+    """Return what the page's script has to know."""
+    first = next(iter(registry.services), None)
+    return {
+        "services": [service.describe() for service in registry.services],
+        "choices": dict(first.content.preview) if first else {},
+        "patients": list(charts),
+    }
