@@ -115,6 +115,7 @@ def _register_guarded(app: Flask, pages: Blueprint, settings: Settings, entrance
     names = {*LOOPBACK, urlsplit(settings.base_url).hostname}
 
     def guard() -> None:
+        """Refuse foreign names, and readers without a token where calls need one."""
         if not settings.exposed and urlsplit(f"//{request.host}").hostname not in names:
             raise Forbidden("This page is served under this machine's own names only")
         entrance.admit_reader()
@@ -148,10 +149,12 @@ def _store(settings: Settings, clock: Callable[[], datetime]) -> Store:
     spool = Spool(folder / "cds-spool.sqlite3")
 
     def state() -> health.StoreState:
+        """Tell how the store is, and see to it that what waits is replayed."""
         recorder.start()
         return health.StoreState(database.reachable(), spool.waiting(), metrics.lost_records())
 
     def remove_old() -> None:
+        """Remove what is older than the site wants to keep."""
         try:
             retention.purge(database, clock() - timedelta(days=settings.keep_days))
         except StoreUnavailable:

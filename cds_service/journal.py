@@ -40,6 +40,7 @@ class Journal:
         """Return what tells the repeats among the cards of one client's call."""
 
         def among(request: HookRequest, service: CdsService, guidance: Guidance) -> frozenset[str]:
+            """Return the uuids of the cards that repeat an overridden one."""
             if not self._overridden.asked_at(request.hook):
                 return frozenset()
             asked = [self._card(card, service, guidance, frozenset()) for card in guidance.cards]

@@ -111,6 +111,7 @@ def export_command(since: datetime | None, until: datetime | None, service: str,
     period = _period(since, until, service)
 
     def write(database: Database) -> None:
+        """Write entry by entry."""
         for entry in export.feedback_entries(database, period):
             output.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
 

@@ -20,6 +20,8 @@ from hooks.dry_needling.findings import Meaning, Modality, Region
 
 DRY_NEEDLING_WORDS = "dry-needling-words"
 KNOWLEDGE = Path(__file__).parent / "knowledge"
+PREVIEW = Path(__file__).parent / "preview.toml"
+"""Beside the knowledge, not in it: it decides nothing, and a change of it is no new version of what cards say."""
 
 
 class Words:
@@ -137,5 +139,5 @@ def load(site: SiteConfiguration | None = None) -> Guideline:
             tuple(Coding(system=reasons["system"], code=c, display=d) for c, d in reasons["codes"].items()),
         ),
         f"{site.public_url}/evidence",
-        tomllib.loads((KNOWLEDGE / "preview.toml").read_text(encoding="utf-8")),
+        tomllib.loads(PREVIEW.read_text(encoding="utf-8")),
     )

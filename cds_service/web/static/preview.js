@@ -80,7 +80,8 @@ async function ask() {
   const turn = ++latest;
   const request = callRequest();
   const path = `/cds-services/${service().id}`;
-  const [called, traced] = await Promise.all([post(path, request), post("/preview/trace", request)]);
+  const called = await post(path, request);
+  const traced = await post("/preview/trace", request);
   if (turn !== latest) return; // a newer change is being answered already
   show(called, path);
   explain(traced);
@@ -147,6 +148,7 @@ async function use(bundle) {
   chart = bundle;
   listProblems();
   await ask();
+  at("problems").prepend(...document.querySelectorAll("#problems li.decided"));
 }
 
 function useOwn() {

@@ -1,0 +1,1 @@
+"""Tests of what people see, in Debian's Chromium against a real server."""
