@@ -45,15 +45,15 @@ def serve() -> None:
     """
     settings = _settings()
     _created(settings)  # wrong files are told here, once, not by every worker
-    os.environ.setdefault(SHARED_FOLDER, tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+    environ = {SHARED_FOLDER: tempfile.mkdtemp(prefix=FOLDER_PREFIX), **os.environ}
     arguments = [
         "gunicorn", "--config", "python:cds_service.web_server", "--bind", f"{settings.host}:{settings.port}",
         "--workers", str(settings.workers), "--worker-class", "gthread", "--threads", str(settings.threads),
         "--preload", "--graceful-timeout", "30", "cds_service.main:serve()",
     ]  # fmt: skip
     click.echo(f"Serving on http://{settings.host}:{settings.port}/cds-services (Ctrl-C stops)", err=True)
-    os.execv(  # noqa: S606 - our own interpreter, no shell wanted
-        sys.executable, [sys.executable, "-m", *arguments]
+    os.execve(  # noqa: S606 - our own interpreter, no shell wanted
+        sys.executable, [sys.executable, "-m", *arguments], environ
     )
 
 

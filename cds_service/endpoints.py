@@ -9,7 +9,7 @@ from datetime import datetime
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from cds_service import telemetry
+from cds_service import openapi, telemetry
 from cds_service.call import Answer, Support, answer
 from cds_service.decoding import decode
 from cds_service.errors import BodyTooLarge, UnsupportedMediaType
@@ -18,7 +18,7 @@ from cds_service.fhir.fetch import FhirAccess
 from cds_service.journal import Journal
 from cds_service.load import RateLimit, Turnstile
 from cds_service.metrics import Metrics
-from cds_service.services import Registry
+from cds_service.services import SPECIFICATION_VERSION, Registry
 from cds_service.trust.client_jwt import Gatekeeper
 
 KNOWLEDGE_VERSION_HEADER = "Knowledge-Version"
@@ -114,6 +114,12 @@ def blueprint(
         """List the services (D1)."""
         entrance.admit()
         return jsonify(registry.discovery())
+
+    @views.get("/openapi.json")
+    def described() -> Response:
+        """Describe the endpoints as OpenAPI 3.1."""
+        ids = [service.id for service in registry.services]
+        return jsonify(openapi.description(ids, entrance.base_url, SPECIFICATION_VERSION))
 
     @views.post("/cds-services/<service_id>", strict_slashes=False)
     def call(service_id: str) -> Response:

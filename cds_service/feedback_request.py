@@ -83,7 +83,9 @@ class FeedbackEntry(Received):
         return self
 
 
-class _Feedback(Received):
+class Feedback(Received):
+    """The entries of one request (B1)."""
+
     feedback: Annotated[list[FeedbackEntry], Field(min_length=1, max_length=MOST_ENTRIES)]
 
 
@@ -94,6 +96,6 @@ def read_feedback(document: Mapping[str, Any]) -> list[FeedbackEntry]:
         InvalidFields: entries are wrong; each fault names index and field.
     """
     try:
-        return _Feedback.model_validate(document).feedback
+        return Feedback.model_validate(document).feedback
     except ValidationError as fault:
         raise InvalidFields(*issues_of(fault)) from None

@@ -100,7 +100,9 @@ _CONTEXTS: Mapping[str, type[OrderSelectContext | OrderSignContext]] = {
 }
 
 
-class _Envelope(Received):
+class Envelope(Received):
+    """What every request has around its context (C2-C4)."""
+
     hook: NonEmpty
     hook_instance: Annotated[str, AfterValidator(_uuid)]
     context: dict[str, Any]
@@ -109,7 +111,7 @@ class _Envelope(Received):
     fhir_authorization: FhirAuthorization | None = Field(default=None, repr=False)
 
     @model_validator(mode="after")
-    def _authorization_needs_a_server(self) -> _Envelope:
+    def _authorization_needs_a_server(self) -> Envelope:
         if self.fhir_authorization is not None and self.fhir_server is None:
             raise ValueError("fhirServer is required when fhirAuthorization is present")
         return self
@@ -147,7 +149,7 @@ def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
         WrongHook: the request is for another hook.
     """
     try:
-        envelope = _Envelope.model_validate(document)
+        envelope = Envelope.model_validate(document)
     except ValidationError as fault:
         raise InvalidFields(*issues_of(fault)) from None
     if envelope.hook != hook:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cds_service import cli, main
+from cds_service import cli, main, web_server
 from cds_service.settings import Settings, environment_variable
 from tests.cases import FIXTURES
 
@@ -130,17 +130,18 @@ def test_settings_lists_every_setting_with_its_help():
     assert "CDS_PORT=9000  (default 8080)" in output
 
 
-@pytest.mark.parametrize("command", ["serve", "call", "services", "settings"])
+@pytest.mark.parametrize("command", ["serve", "call", "services", "settings", "report", "purge", "export"])
 def test_every_command_has_help_with_an_example(command):
     output = run(command, "--help").output
     assert "Example" in output
     assert "cds-service" in output
 
 
-def test_the_served_application_spares_the_garbage_collector(monkeypatch):
+def test_the_served_application_spares_the_garbage_collector(monkeypatch, tmp_path):
     """What was loaded at start is not walked through during calls."""
     thresholds = gc.get_threshold()
-    monkeypatch.setattr(main.os, "environ", {})
+    own = {"CDS_DATA_FOLDER": str(tmp_path), "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.sqlite3"}
+    monkeypatch.setattr(main.os, "environ", own)
     try:
         assert main.serve().test_client().get("/cds-services").status_code == 200
         assert gc.get_freeze_count() > 10_000
@@ -149,11 +150,23 @@ def test_the_served_application_spares_the_garbage_collector(monkeypatch):
         gc.set_threshold(*thresholds)
 
 
-def test_serve_starts_the_web_server_as_the_settings_say(monkeypatch):
+def test_serve_starts_the_web_server_as_the_settings_say(monkeypatch, tmp_path):
     started = []
-    monkeypatch.setattr(cli.os, "execv", lambda _, arguments: started.extend(arguments))
-    result = run("serve", env={"CDS_PORT": "9001", "CDS_WORKERS": "3"})
+    environs = []
+    monkeypatch.setattr(
+        cli.os, "execve", lambda _, arguments, environ: (started.extend(arguments), environs.append(environ))
+    )
+    own = {"CDS_DATA_FOLDER": str(tmp_path), "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.sqlite3"}
+    result = run("serve", env={"CDS_PORT": "9001", "CDS_WORKERS": "3", **own})
     assert result.exit_code == 0
     assert started[2] == "gunicorn"
     assert "127.0.0.1:9001" in started
     assert started[started.index("--workers") + 1] == "3"
+    folder = Path(environs[0]["PROMETHEUS_MULTIPROC_DIR"])
+    assert folder.is_dir()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(folder))
+    web_server.on_exit(None)
+    assert not folder.exists()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    web_server.on_exit(None)
+    assert tmp_path.exists()  # a folder that the site chose is its own

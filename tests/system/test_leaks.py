@@ -62,7 +62,7 @@ def with_marked_fields(sent: dict) -> dict:
 def feedback_answers(url: str) -> list[requests.Response]:
     """Send feedback that is marked wherever words can stand; return what it was answered with."""
     entry = {"card": MARK, "outcome": "overridden", "outcomeTimestamp": "2026-11-23T17:30:00Z"}
-    reason = {"reason": {"code": MARK, "system": MARK, "display": MARK}, "userComment": MARK}
+    reason = {"reason": {"code": f"{MARK} said so", "system": MARK, "display": MARK}, "userComment": MARK}
     answers = []
     for one in ({**entry, "overrideReason": reason}, {**entry, "outcome": MARK}):
         said = {"Authorization": f"Bearer {token(aud=f'{url}{PATH}/feedback', jti=str(uuid.uuid4()))}"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -48,9 +49,10 @@ def test_there_are_curls_for_each_kind_of_answer():
 
 
 @pytest.mark.parametrize("command", CLI)
-def test_each_command_of_the_command_line_works(command):
+def test_each_command_of_the_command_line_works(command, tmp_path):
     words = [sys.executable, "-m", "cds_service", *shlex.split(command)[1:]]
-    result = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
+    environ = {**os.environ, "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.sqlite3"}
+    result = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, check=True, timeout=30)
     assert result.stdout
     assert not result.stderr
 

@@ -1,0 +1,133 @@
+"""The endpoints as OpenAPI 3.1, made from the models that validate and answer, so that they cannot drift apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from cds_service.feedback_request import Feedback
+from cds_service.hook_request import Envelope, OrderSelectContext, OrderSignContext
+from cds_service.protocol import CardsResponse, ServiceDescription
+
+_REFERENCE = "#/components/schemas/{model}"
+
+_OUTCOME = {
+    "type": "object",
+    "required": ["resourceType", "issue"],
+    "properties": {
+        "resourceType": {"const": "OperationOutcome"},
+        "issue": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["severity", "code", "diagnostics"],
+                "properties": {
+                    "severity": {"const": "error"},
+                    "code": {"type": "string"},
+                    "diagnostics": {"type": "string"},
+                    "expression": {"type": "array", "items": {"type": "string"}},
+                },
+            },
+        },
+    },
+}
+
+_REFUSALS = {
+    "400": "Not a valid request; each issue names a field",
+    "401": "There is no valid token",
+    "403": "The token's client may not do this",
+    "404": "No service has this id",
+    "405": "Another method is meant; see Allow",
+    "412": "The problem list is needed, and was neither sent nor could it be fetched",
+    "413": "The body is too large, or holds too many resources",
+    "415": "Content-Type is not application/json",
+    "429": "This client calls too often",
+    "503": "Too much is under way, or something needed does not answer; try again",
+}
+
+
+def description(service_ids: list[str], base_url: str, version: str) -> dict[str, Any]:
+    """Return the description of the endpoints that clients call.
+
+    Args:
+        service_ids: ids of the services.
+        base_url: where clients reach this server.
+        version: of the CDS Hooks specification.
+    """
+    schemas: dict[str, Any] = {"OperationOutcome": _OUTCOME}
+    envelope, select, sign, feedback, cards, service = (
+        _schema(model, schemas)
+        for model in (Envelope, OrderSelectContext, OrderSignContext, Feedback, CardsResponse, ServiceDescription)
+    )
+    # Which of the two contexts is meant follows from the hook.
+    schemas["Envelope"]["properties"]["context"] = {"anyOf": [select, sign]}
+    services = {"type": "array", "items": service}
+    listed = {"type": "object", "required": ["services"], "properties": {"services": services}}
+    identifier = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "enum": sorted(set(service_ids))},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "dry-needling-cds",
+            "version": version,
+            "description": "CDS Hooks 2.0: discovery, order-select, order-sign and feedback.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": base_url}],
+        "security": [{}, {"client": []}],
+        "paths": {
+            "/cds-services": {"get": _operation("discovery", "List the services", listed)},
+            "/cds-services/{id}": {
+                "parameters": [identifier],
+                "post": _operation("call", "Ask for cards", cards, envelope),
+            },
+            "/cds-services/{id}/feedback": {
+                "parameters": [identifier],
+                "post": _operation("feedback", "Tell what became of cards", {"type": "object"}, feedback),
+            },
+        },
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"client": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _schema(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, str]:
+    """Add a model and all it refers to; return the reference to it."""
+    mode = "serialization" if model in (CardsResponse, ServiceDescription) else "validation"
+    made = model.model_json_schema(ref_template=_REFERENCE, mode=mode)  # type: ignore[arg-type]
+    for name, schema in made.pop("$defs", {}).items():
+        schemas[name] = _never_null(schema)
+    schemas[model.__name__] = _never_null(made)
+    return {"$ref": _REFERENCE.format(model=model.__name__)}
+
+
+def _never_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Take out defaults of null: what has no value is absent (D5)."""
+    told = dict(schema)
+    for part in told.get("properties", {}).values():
+        if part.get("default", "") is None:
+            del part["default"]
+    return told
+
+
+def _operation(
+    name: str, summary: str, answer: Mapping[str, Any], body: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    refused = {"application/json": {"schema": {"$ref": _REFERENCE.format(model="OperationOutcome")}}}
+    responses: dict[str, Any] = {
+        "200": {"description": "Done", "content": {"application/json": {"schema": answer}}},
+        **{status: {"description": words, "content": refused} for status, words in _REFUSALS.items()},
+    }
+    operation: dict[str, Any] = {"operationId": name, "summary": summary, "responses": responses}
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return operation
