@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := cds_service hooks
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit lint types imports coverage accept bench lock clean
+.PHONY: help run test unit lint types imports coverage accept bench screenshots lock clean
 
 help: ## Print what each target is for
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,9 @@ accept: $(VENV)/.dev ## Record expected.json of every fixture anew; the diff is 
 
 bench: $(VENV)/.dev ## Measure a real-sized call against decoding its JSON
 	$(BIN)/python -m tests.bench
+
+screenshots: $(VENV)/.dev ## Take the README's pictures of the pages anew (needs Chromium)
+	$(BIN)/python -m tests.screenshots
 
 lock: $(VENV)/.dev ## Resolve the lock files anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.charts import bundle, condition
+from tests.charts import bundle, code, condition
 from tests.system.conftest import served
 from tests.tokens import public_key, token
 
@@ -83,9 +83,7 @@ def order() -> dict:
         "intent": "plan",
         "code": {"coding": [{"system": "http://www.ama-assn.org/go/cpt", "code": "20560"}]},
         "subject": {"reference": "Patient/smart-1288992"},
-        "reasonCode": [
-            {"coding": [{"system": "http://snomed.info/sct", "code": "279039007", "display": "Low back pain"}]}
-        ],
+        "reasonCode": [code("sct", "279039007", display="Low back pain")],
     }
 
 
@@ -122,11 +120,8 @@ def test_discovery_call_and_feedback_from_another_origin(sandbox, guarded):
     entry = {"card": card["uuid"], "outcomeTimestamp": "2026-11-23T17:30:00.000Z"}
     accepted = {**entry, "outcome": "accepted", "acceptedSuggestions": [{"id": card["suggestions"][0]["uuid"]}]}
     reason = {"reason": card["overrideReasons"][0], "userComment": ""}
-    for one in (
-        accepted,
-        {**entry, "outcome": "overridden"},
-        {**entry, "outcome": "overridden", "overrideReason": reason},
-    ):
+    overridden = {**entry, "outcome": "overridden"}
+    for one in (accepted, overridden, {**overridden, "overrideReason": reason}):
         status, said, _ = sandbox.evaluate(SEND, post(f"{url}/{SERVICE}/feedback", {"feedback": [one]}))
         assert (status, said) == (200, {})
 
