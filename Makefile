@@ -36,8 +36,9 @@ coverage: $(VENV)/.dev ## Run all tests and enforce branch coverage
 accept: $(VENV)/.dev ## Record expected.json of every fixture anew; the diff is the review
 	$(BIN)/python -m tests.accept
 
-bench: $(VENV)/.dev ## Measure a real-sized call against decoding its JSON
+bench: $(VENV)/.dev ## Measure a real-sized call against decoding its JSON, and the served service against its floor
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_served
 
 screenshots: $(VENV)/.dev ## Take the README's pictures of the pages anew (needs Chromium)
 	$(BIN)/python -m tests.screenshots

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from itertools import cycle, islice
 from statistics import median
 
 import orjson
@@ -25,15 +26,16 @@ PATIENT = "Enoch"
 ROUNDS = 500
 
 
-def real_request() -> bytes:
+def real_request(wanted_by_key: dict[str, int] | None = None) -> bytes:
     """Return an order-select request of real size: one patient's chart, filled up from other charts."""
     identifier = patient_id(PATIENT)
     request = request_for(PATIENT, "20560")
-    for key, wanted in WANTED.items():
+    for key, wanted in (wanted_by_key or WANTED).items():
         entries = list(prefetch_of(PATIENT)[key]["entry"])
         for path in sorted(PATIENTS.glob("*.json")):
             entries += prefetch_of(path.stem)[key]["entry"]
-        request["prefetch"][key] = searchset(_as_sent(entry, identifier) for entry in entries[:wanted])
+        enough = islice(cycle(entries), wanted)
+        request["prefetch"][key] = searchset(_as_sent(entry, identifier) for entry in enough)
     return orjson.dumps(request)
 
 

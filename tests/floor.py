@@ -1,0 +1,21 @@
+"""The floor that `make bench` measures against: the same web server, decoding the same JSON, and a canned card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+
+from tests.cases import FIXTURES
+
+CANNED = (FIXTURES / "calls" / "r1-chronic-code-on-problem-list" / "expected.json").read_bytes()
+HEADERS = [("Content-Type", "application/json"), ("Content-Length", str(len(CANNED)))]
+
+
+def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    """Decode what was posted, and answer always the same."""
+    if environ["REQUEST_METHOD"] == "POST":
+        orjson.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+    start_response("200 OK", HEADERS)
+    return [CANNED]
