@@ -66,9 +66,11 @@ def floor() -> Iterator[tuple[str, int]]:
         "gthread", "--threads", str(THREADS), "--preload", "--log-level", "error", "tests.floor:app",
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}", process.pid
-        process.terminate()
+        try:
+            wait_for(f"http://127.0.0.1:{port}", process)
+            yield f"http://127.0.0.1:{port}", process.pid
+        finally:
+            process.terminate()
 
 
 def measure(url: str, script: Path, connections: int) -> Measured:
@@ -79,8 +81,8 @@ def measure(url: str, script: Path, connections: int) -> Measured:
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
     return Measured(
         rate=float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),
-        p50=_milliseconds(re.search(r"50%\s+(\S+)", said)[1]),
-        p99=_milliseconds(re.search(r"99%\s+(\S+)", said)[1]),
+        p50=_milliseconds(re.search(r"(?m)^\s+50%\s+(\S+)", said)[1]),
+        p99=_milliseconds(re.search(r"(?m)^\s+99%\s+(\S+)", said)[1]),
         errors=int(refused[1]) if refused else 0,
     )
 
