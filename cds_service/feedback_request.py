@@ -45,7 +45,7 @@ class Reason(Received):
 
 
 class OverrideReason(Received):
-    """Why a card was overridden: a code, words, or both. The words are read and not kept."""
+    """Why a card was overridden: a code, words, or both. The words are kept only where a site says so."""
 
     reason: Reason | None = None
     user_comment: str | None = Field(default=None, repr=False)
