@@ -14,6 +14,7 @@ from cds_service.protocol import Card, Coding, Link, Source
 from cds_service.services import Subject
 from hooks.dry_needling import suggestions
 from hooks.dry_needling.decision import Decided
+from hooks.dry_needling.findings import Entry
 from hooks.dry_needling.grounds import STATED_REASON, Ground
 from hooks.dry_needling.guideline import Guideline
 
@@ -67,13 +68,12 @@ def _card(request: HookRequest, group: Sequence[Decided], loaded: Guideline, tod
 
 def _subject(group: Sequence[Decided], suggestion_names: dict[str, str]) -> Subject:
     """Return what a card is about: rule, orders, and the chart entries that decided."""
+    # An order's own reason goes by its words: the draft's id may change from one hook to the next.
     grounds = (
-        f"{ground.role}|{entry.reference}|{entry.display}"
+        "|".join((ground.role, _chart_reference(entry, item), entry.display))
         for item in group
         for ground in _deciding_grounds(item)
         for entry in ground.entries
-        # An order's own reason is named by the draft, whose id changes from one session to the next.
-        if entry.reference != item.order.findings.entry.reference
     )
     return Subject(
         rule=group[0].decision.rule.id,
@@ -82,6 +82,11 @@ def _subject(group: Sequence[Decided], suggestion_names: dict[str, str]) -> Subj
         grounds=tuple(dict.fromkeys(grounds)),
         suggestions=suggestion_names,
     )
+
+
+def _chart_reference(entry: Entry, item: Decided) -> str:
+    """Return the reference of a chart entry, and nothing for the order's own."""
+    return "" if entry.reference == item.order.findings.entry.reference else entry.reference
 
 
 def _order_words(group: Sequence[Decided], loaded: Guideline) -> str:

@@ -116,6 +116,15 @@ def test_a_new_deciding_entry_is_shown_and_a_vanished_one_is_nothing_new(app, cl
     assert shown_at_signing(client, signing(CHRONIC)) == []
 
 
+def test_another_reason_of_the_order_is_something_new_and_another_draft_id_is_not(app, client):
+    """The draft may have another id when it is signed; what it is for may not change unnoticed."""
+    reason = code("sct", "278860009", display="Chronic low back pain")
+    overridden(app, request(order=needling(reasonCode=[reason])))
+    assert shown_at_signing(client, signing(orders=[needling(id="signed", reasonCode=[reason])])) == []
+    other = code("sct", "278860009", display="Chronic low back pain (finding)")
+    assert shown_at_signing(client, signing(orders=[needling(reasonCode=[other])], instance="c4"))
+
+
 def test_another_order_is_shown_and_orders_overridden_one_by_one_are_not(app, client):
     more = needling(id="second", code=code("cpt", "20561"))
     overridden(app, request(CHRONIC))
