@@ -93,20 +93,15 @@ class Recorder:
         self.start()
         records = [entry.rows(received) for entry in entries]
         try:
-            with self._database.writing() as connection:
-                write(connection, merged(records))
-        except StoreUnavailable as failure:
-            self._fail("feedback", failure)
-            try:
-                self._spool.add(records)
-            except StoreUnavailable as full:
-                self._fail("spool", full)
-                raise Unavailable("Feedback cannot be kept at the moment") from None
+            self._store(records, "feedback")
+        except StoreUnavailable:
+            raise Unavailable("Feedback cannot be kept at the moment") from None
 
     def close(self) -> None:
         """Write what still waits; called when the process ends."""
         self._ending = True
-        self._write(self._queued(wait=0))
+        while batch := self._queued(wait=0):
+            self._write(batch)
 
     def settle(self, seconds: float = 10) -> bool:
         """Wait until everything recorded so far is written or spooled; tell whether it is."""
@@ -143,17 +138,28 @@ class Recorder:
             return
         records = [call.rows() for call in batch]
         try:
+            self._store(records, "calls")
+        except StoreUnavailable:
+            self._lose(len(records), "neither database nor spool took them")
+        for _ in batch:
+            self._queue.task_done()
+
+    def _store(self, records: Sequence[Rows], what: str) -> None:
+        """Write records to the database, or to the spool while that does not answer.
+
+        Raises:
+            StoreUnavailable: neither takes them; nothing is kept.
+        """
+        try:
             with self._database.writing() as connection:
                 write(connection, merged(records))
         except StoreUnavailable as failure:
-            self._fail("calls", failure)
+            self._fail(what, failure)
             try:
                 self._spool.add(records)
             except StoreUnavailable as full:
                 self._fail("spool", full)
-                self._lose(len(records), "neither database nor spool took them")
-        for _ in batch:
-            self._queue.task_done()
+                raise
 
     def _replay(self) -> None:
         """Write what was spooled to the database, the oldest first, until nothing waits or it fails again."""
