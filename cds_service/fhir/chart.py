@@ -1,32 +1,12 @@
-"""One patient's resources for one call, indexed by type and reference, validated only when read."""
+"""One patient's resources for one call, indexed by type and reference, as raw JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
-
-from fhir.resources.R4B.careplan import CarePlan
-from fhir.resources.R4B.condition import Condition
-from fhir.resources.R4B.observation import Observation
-from fhir.resources.R4B.procedure import Procedure
-from fhir.resources.R4B.reference import Reference
-from fhir.resources.R4B.servicerequest import ServiceRequest
-from pydantic import BaseModel, ValidationError
 
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
-
-_MODELS: Final[dict[str, type[BaseModel]]] = {
-    "CarePlan": CarePlan,
-    "Condition": Condition,
-    "Observation": Observation,
-    "Procedure": Procedure,
-    "ServiceRequest": ServiceRequest,
-}
-
-
-_PATIENT_IN_CONTEXT = Reference(display="the patient in context")
 
 
 class Availability(StrEnum):
@@ -45,10 +25,6 @@ class Availability(StrEnum):
 
 
 OBTAINED = frozenset({Availability.PREFETCHED, Availability.PARTIAL, Availability.EMPTY})
-
-
-class UnreadableEntry(Exception):
-    """A resource does not conform to FHIR R4 in an element that is read; it is skipped, counted and named."""
 
 
 class Chart:
@@ -158,23 +134,3 @@ def reference_to(resource: Resource) -> str:
     identifier = resource.get("id")
     kind = resource.get("resourceType")
     return f"{kind}/{identifier}" if isinstance(identifier, str) and identifier else str(kind)
-
-
-def check(resource: Resource, elements: Sequence[str]) -> None:
-    """Validate the elements that will be read against the FHIR R4B model of the resource's type.
-
-    R4B models serve R4 data: the types read here have the same elements. Elements that are not read are not validated,
-    so that a fault elsewhere in a resource loses nothing. Dates are then read from the raw text, because the models
-    turn a partial date into a full one.
-
-    Raises:
-        UnreadableEntry: an element that is read does not conform, or the type is not one we read.
-    """
-    kept = {name: resource[name] for name in ("resourceType", "id", *elements) if name in resource}
-    # Whose entry it is was settled by is_about_patient; the models require a subject all the same.
-    kept["subject"] = _PATIENT_IN_CONTEXT
-    try:
-        _MODELS[resource["resourceType"]].model_validate(kept)
-    except (KeyError, ValidationError, ValueError, TypeError, OverflowError):
-        # The text of the fault quotes the data: it goes nowhere.
-        raise UnreadableEntry(reference_to(resource)) from None

@@ -10,13 +10,14 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import orjson
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError
 
+from cds_service.decoding import decode
+from cds_service.errors import MalformedJson, NestedTooDeeply
 from cds_service.fhir.bundles import Resource, entries_of, is_resource, links_of
 from cds_service.fhir.servers import FhirServer, is_public
 
@@ -185,12 +186,9 @@ def _check_status(status: int) -> None:
 
 def _decoded(body: bytes) -> dict[str, Any]:
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return decode(body)
+    except (MalformedJson, NestedTooDeeply):
         raise FetchFailed(FetchOutcome.NOT_JSON) from None
-    if not isinstance(document, dict):
-        raise FetchFailed(FetchOutcome.NOT_JSON)
-    return document
 
 
 # ---------------------------------------------------------------- connections

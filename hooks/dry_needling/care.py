@@ -8,7 +8,8 @@ from datetime import date
 
 from cds_service.fhir import dates
 from cds_service.fhir.bundles import Resource
-from cds_service.fhir.chart import Chart, UnreadableEntry, check, reference_to
+from cds_service.fhir.chart import Chart, reference_to
+from cds_service.fhir.conformance import UnreadableEntry, check
 from cds_service.fhir.dates import FhirDate
 from hooks.dry_needling.diagnoses import entry_of
 from hooks.dry_needling.findings import Entry, Modality, Session

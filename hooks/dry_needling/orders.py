@@ -9,7 +9,8 @@ from datetime import date
 from typing import Any
 
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
-from cds_service.fhir.chart import Chart, UnreadableEntry, check
+from cds_service.fhir.chart import Chart
+from cds_service.fhir.conformance import UnreadableEntry, check
 from hooks.dry_needling.diagnoses import counts, entry_of, meanings_of, problem
 from hooks.dry_needling.findings import Entry, Modality, OrderFindings, Problem, Region
 from hooks.dry_needling.guideline import Guideline

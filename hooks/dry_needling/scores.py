@@ -8,7 +8,8 @@ from datetime import date, timedelta
 
 from cds_service.fhir import dates
 from cds_service.fhir.bundles import Resource
-from cds_service.fhir.chart import Chart, UnreadableEntry, check, reference_to
+from cds_service.fhir.chart import Chart, reference_to
+from cds_service.fhir.conformance import UnreadableEntry, check
 from cds_service.fhir.dates import FhirDate
 from cds_service.fhir.value_sets import LOINC
 from hooks.dry_needling.durations import BASELINE_WINDOW, TWELVE_WEEKS

@@ -20,7 +20,7 @@ HOMES = {
         "cds_service/web/",
     },
     "flask_cors": {"cds_service/app.py"},
-    "fhir": {"cds_service/fhir/chart.py"},
+    "fhir": {"cds_service/fhir/conformance.py"},
     "requests": {"cds_service/fhir/client.py", "cds_service/trust/key_sets.py"},
     "limits": {"cds_service/load.py"},
     "jwt": {"cds_service/trust/client_jwt.py"},

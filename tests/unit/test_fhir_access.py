@@ -342,6 +342,7 @@ def test_a_partial_fetch_is_told_on_the_card(server, registry, today):
         ({"content_type": "text/html"}, "not-json"),
         ({"body": "{"}, "not-json"),
         ({"json": [1]}, "not-json"),
+        ({"body": b'{"a":' * 150 + b"1" + b"}" * 150}, "not-json"),
         ({"json": {"resourceType": "Condition"}}, "refused-by-server"),
         ({"body": b"x" * 2000}, "too-large"),
         ({"body": requests.ConnectTimeout()}, "timeout"),

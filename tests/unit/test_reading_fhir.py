@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from cds_service.fhir.chart import Availability, UnreadableEntry, check
+from cds_service.fhir.chart import Availability
+from cds_service.fhir.conformance import UnreadableEntry, check
 from cds_service.fhir.prefetch import gather
 from cds_service.fhir.value_sets import Concept, ValueSets
 from hooks.dry_needling import care, orders, scores
