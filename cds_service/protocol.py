@@ -1,4 +1,8 @@
-"""CDS Hooks answers as the specification words them: discovery, cards, suggestions, actions."""
+"""CDS Hooks answers as the specification words them: discovery, cards, suggestions, actions.
+
+Cards are made with `model_construct`: what is ours, and checked at start, needs no second validation in each answer.
+Tests validate every answer they get against these models.
+"""
 
 from __future__ import annotations
 
@@ -69,8 +73,16 @@ class Suggestion(_Sent):
     actions: Annotated[list[Action], Field(min_length=1)]
 
 
+Indicator = Literal["info", "warning", "critical"]
+
+
+def summary_length(text: str) -> int:
+    """Return how long a summary counts as: in UTF-16 units, of which no text has fewer than characters."""
+    return len(text.encode("utf-16-le")) // 2
+
+
 def _short(text: str) -> str:
-    if max(len(text), len(text.encode("utf-16-le")) // 2) >= SUMMARY_LIMIT:
+    if summary_length(text) >= SUMMARY_LIMIT:
         raise ValueError(f"must be shorter than {SUMMARY_LIMIT} characters")
     return text
 
@@ -80,7 +92,7 @@ class Card(_Sent):
 
     uuid: NonEmpty
     summary: Annotated[NonEmpty, AfterValidator(_short)]
-    indicator: Literal["info", "warning", "critical"]
+    indicator: Indicator
     detail: NonEmpty
     source: Source
     suggestions: Annotated[list[Suggestion], Field(min_length=1)] | None = None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid5
 
 from cds_service.decision import Note
 from cds_service.hook_request import HookRequest
-from cds_service.protocol import Card, Coding, Link, Source
+from cds_service.protocol import Card, Indicator, Link
 from cds_service.services import Subject
 from hooks.dry_needling import suggestions
 from hooks.dry_needling.decision import Decided
@@ -19,7 +19,6 @@ from hooks.dry_needling.grounds import STATED_REASON, Ground
 from hooks.dry_needling.guideline import Guideline
 
 EXTENSION = "org.dry-needling-cds.explanation"
-TOPIC_SYSTEM = "urn:dry-needling-cds:topic"
 _CARDS = UUID("6f1d6a52-6f39-5b0b-9d0e-3c1f6d7c8a11")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#])")
 _ABSENT_WORDS = {"lumbar_radiculopathy": "no lumbar radiculopathy on file"}
@@ -36,8 +35,8 @@ def compose(
     for item in decided:
         if not item.decision.rule.silent:
             grouped.setdefault(item.decision.rule.id, []).append(item)
-    order = [rule.id for rule in loaded.knowledge.table.rules]
-    return tuple(_card(request, grouped[rule], loaded, today) for rule in sorted(grouped, key=order.index))
+    fired = [rule.id for rule in loaded.knowledge.table.rules if rule.id in grouped]
+    return tuple(_card(request, grouped[rule], loaded, today) for rule in fired)
 
 
 def _card(request: HookRequest, group: Sequence[Decided], loaded: Guideline, today: date) -> tuple[Card, Subject]:
@@ -49,14 +48,13 @@ def _card(request: HookRequest, group: Sequence[Decided], loaded: Guideline, tod
     offered = suggestions.compose(
         suggestions.Card(uuid, request.context.patient_id.removeprefix("Patient/"), group, today), loaded
     )
-    source = loaded.knowledge.evidence[rule.source]
-    topic = Coding(system=TOPIC_SYSTEM, code=rule.topic, display=rule.name.replace("-", " "))
-    card = Card(
+    # Every word is ours or a chart's own, within forms that are checked at start and by tests, not once more here.
+    card = Card.model_construct(
         uuid=str(uuid),
-        summary=rule.summary.format(order=_order_words(group, loaded)),
-        indicator=rule.indicator,
+        summary=rule.summary.format(order=loaded.words.orders([item.order.findings.modality for item in group])),
+        indicator=cast(Indicator, rule.indicator),
         detail=_detail(group, notes, cited, loaded),
-        source=Source(label=source.label, url=source.url or None, topic=topic),
+        source=loaded.citations.sources[rule.id],
         suggestions=[suggestion for _, suggestion in offered] or None,
         selection_behavior="any" if offered else None,
         override_reasons=list(loaded.actions.override_reasons),
@@ -89,23 +87,22 @@ def _chart_reference(entry: Entry, item: Decided) -> str:
     return "" if entry.reference == item.order.findings.entry.reference else entry.reference
 
 
-def _order_words(group: Sequence[Decided], loaded: Guideline) -> str:
-    """Name the orders of a card in plain words, such as "Dry needling (2 orders)"."""
-    names = dict.fromkeys(loaded.words.summary_names[item.order.findings.modality] for item in group)
-    first, *others = names
-    words = " and ".join((first, *(name.lower() for name in others)))
-    return words if len(group) == 1 else f"{words} ({len(group)} orders)"
+class _Escaped(dict[str, str]):
+    """Words for placeholders, escaped when a text asks for them: most texts ask for none."""
+
+    def __getitem__(self, name: str) -> str:
+        return escaped(super().__getitem__(name))
 
 
 def _notes(group: Sequence[Decided], loaded: Guideline) -> list[tuple[Note, str]]:
     """Return the notes that join any order of the card, in the table's order, with their words filled in."""
     found: dict[str, tuple[Note, str]] = {}
     for item in group:
-        values = {name: escaped(words) for name, words in item.assessment.values.items()}
+        values = _Escaped(item.assessment.values)
         for note in item.decision.notes:
-            found.setdefault(note.id, (note, note.text.format(**values)))
-    order = [note.id for note in loaded.knowledge.table.notes]
-    ordered = [found[name] for name in sorted(found, key=order.index)]
+            if note.id not in found:
+                found[note.id] = (note, note.text.format_map(values))
+    ordered = [found[note.id] for note in loaded.knowledge.table.notes if note.id in found]
     return list({words: (note, words) for note, words in ordered}.values())
 
 
@@ -121,7 +118,7 @@ def _detail(
     rule = group[0].decision.rule
     checklist = [words for note, words in notes if note.checklist]
     lines = [words for note, words in notes if not note.checklist]
-    evidence = [_evidence_line(name, loaded) for name in cited]
+    evidence = [loaded.citations.statements[name].line for name in cited]
     parts = [
         f"**Why:** {_why(group)}.",
         rule.detail,
@@ -152,26 +149,18 @@ def _deciding_grounds(item: Decided) -> list[Ground]:
     return [ground for ground in item.assessment.grounds if ground.fact in tested]
 
 
-def _evidence_line(name: str, loaded: Guideline) -> str:
-    """Cite one statement with the population it is about, its strength and its certainty."""
-    item = loaded.knowledge.evidence[name]
-    label = f"[{item.label}]({item.url})" if item.url else item.label
-    strength = "" if item.strength in ("none stated", item.certainty) else f"{item.strength}; "
-    return f"**{name}** {label}: {item.statement} Population: {item.population}. Certainty: {strength}{item.certainty}."
-
-
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
 def _links(rule: str, cited: Iterable[str], loaded: Guideline) -> list[Link]:
     """Link to the rule on the evidence page and to the primary sources."""
-    page = f"{loaded.evidence_url}#{rule}"
-    found = {page: Link(label="Decision table and evidence", url=page)}
+    page = loaded.citations.pages[rule]
+    found = {page.url: page}
     for name in cited:
-        item = loaded.knowledge.evidence[name]
-        if item.url:
-            found.setdefault(item.url, Link(label=item.label, url=item.url))
+        link = loaded.citations.statements[name].link
+        if link is not None:
+            found.setdefault(link.url, link)
     return list(found.values())
 
 
@@ -189,21 +178,13 @@ def _extension(
                 for entry in ground.entries:
                     told = {"reference": entry.reference, "display": entry.display, "role": ground.role}
                     entries.setdefault((entry.reference, ground.role), told)
-    knowledge = loaded.knowledge
     return {
         "rule": rule.id,
         "ruleName": rule.name,
         "evaluationDate": today.isoformat(),
         "orders": [item.order.findings.entry.reference for item in group],
-        "evidence": [
-            {
-                "id": name,
-                "reviewed": knowledge.evidence[name].reviewed.isoformat(),
-                "nextReview": knowledge.evidence[name].next_review.isoformat(),
-            }
-            for name in cited
-        ],
-        "knowledgeVersion": knowledge.version,
+        "evidence": [loaded.citations.statements[name].reviews for name in cited],
+        "knowledgeVersion": loaded.knowledge.version,
         **({"notes": [note.id for note, _ in notes]} if notes else {}),
         **({"decidedBy": list(entries.values())} if entries else {}),
     }

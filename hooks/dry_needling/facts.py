@@ -73,7 +73,7 @@ class Facts:
 
     def mapping(self) -> dict[str, FactValue]:
         """Return the facts by name, as the decision core takes them."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: getattr(self, name) for name in FACT_SPACE}
 
 
 _ENUMERATIONS: dict[str, type[StrEnum]] = {

@@ -34,6 +34,8 @@ class Ground:
 def of_problems(fact: str, role: str, problems: Iterable[Problem], reasons: tuple[Problem, ...]) -> Iterable[Ground]:
     """Yield one ground for what the order's reasons say and one for what the problem list says."""
     found = tuple(problems)
+    if not found:
+        return
     for origin, part in (
         ("order reason", tuple(p for p in found if p in reasons)),
         ("problem list", tuple(p for p in found if p not in reasons)),

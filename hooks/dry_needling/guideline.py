@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cds_service.errors import KnowledgeError
 from cds_service.fhir import value_sets
 from cds_service.fhir.value_sets import Concept, ValueSets
 from cds_service.knowledge import Knowledge
 from cds_service.knowledge import load as load_knowledge
-from cds_service.protocol import Coding
+from cds_service.protocol import SUMMARY_LIMIT, Coding, summary_length
 from cds_service.services import Review, SiteConfiguration
+from hooks.dry_needling.citations import Citations, cite
 from hooks.dry_needling.facts import FACT_SPACE
 from hooks.dry_needling.findings import Meaning, Modality, Region
+
+MOST_ORDERS = 1000
+"""Orders of each kind that a card's summary has room for."""
 
 DRY_NEEDLING_WORDS = "dry-needling-words"
 KNOWLEDGE = Path(__file__).parent / "knowledge"
@@ -44,6 +49,12 @@ class Words:
     def mean_lumbar_facet(self, texts: Iterable[str]) -> bool:
         """Tell whether a text names the facet joints, not those of the neck or chest, and does not rule them out."""
         return any(self._facet.are_in(text) and not self._facet_elsewhere.are_in(text) for text in texts)
+
+    def orders(self, modalities: Sequence[Modality]) -> str:
+        """Name the orders of a card in plain words, such as "Dry needling (2 orders)"."""
+        first, *others = dict.fromkeys(self.summary_names[modality] for modality in modalities)
+        words = " and ".join((first, *(name.lower() for name in others)))
+        return words if len(modalities) == 1 else f"{words} ({len(modalities)} orders)"
 
     def region(self, texts: Iterable[str]) -> Region:
         """Tell where texts place the order; any word for the low back wins over words for elsewhere."""
@@ -91,7 +102,7 @@ class Guideline:
     value_sets: ValueSets
     words: Words
     actions: Actions
-    evidence_url: str
+    citations: Citations
     preview: dict[str, list[dict[str, Any]]]
 
     @property
@@ -125,8 +136,10 @@ def load(site: SiteConfiguration | None = None) -> Guideline:
     site = site or SiteConfiguration()
     actions = tomllib.loads((KNOWLEDGE / "actions.toml").read_text(encoding="utf-8"))
     reasons = actions["override_reasons"]
+    knowledge = load_knowledge(KNOWLEDGE, FACT_SPACE, tuple(actions["suggestion"]))
+    _check_summaries(knowledge, words)
     return Guideline(
-        load_knowledge(KNOWLEDGE, FACT_SPACE, tuple(actions["suggestion"])),
+        knowledge,
         value_sets.load(
             KNOWLEDGE / "value_sets",
             site.value_sets,
@@ -138,6 +151,24 @@ def load(site: SiteConfiguration | None = None) -> Guideline:
             actions["therapy_order"],
             tuple(Coding(system=reasons["system"], code=c, display=d) for c, d in reasons["codes"].items()),
         ),
-        f"{site.public_url}/evidence",
+        cite(knowledge, f"{site.public_url}/evidence"),
         tomllib.loads(PREVIEW.read_text(encoding="utf-8")),
     )
+
+
+def _check_summaries(knowledge: Knowledge, words: Words) -> None:
+    """Refuse summaries that would be too long (conformance R2) for as many orders of all kinds as a session can hold.
+
+    Raises:
+        KnowledgeError: a summary is too long, or asks for other words; the message names its rule.
+    """
+    named = [modality for modality in Modality if modality in words.summary_names]
+    longest = words.orders(named * MOST_ORDERS)
+    for rule in knowledge.table.rules:
+        where = f"rules.toml: rule {rule.id}: summary"
+        try:
+            summary = rule.summary.format(order=longest)
+        except (KeyError, IndexError, ValueError):
+            raise KnowledgeError(f"{where}: {{order}} is the only placeholder") from None
+        if summary_length(summary) >= SUMMARY_LIMIT:
+            raise KnowledgeError(f"{where}: must stay under {SUMMARY_LIMIT} characters, also for several orders")

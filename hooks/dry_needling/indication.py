@@ -85,4 +85,7 @@ def meaning(problems: Iterable[Problem], meanings: Iterable[Meaning]) -> tuple[P
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return problems without repeats, in an order that does not depend on the order of the chart."""
-    return tuple(sorted(dict.fromkeys(problems), key=lambda p: (p.entry, sorted(p.meanings), str(p.onset))))
+    found = tuple(problems)
+    if len(found) < 2:
+        return found
+    return tuple(sorted(dict.fromkeys(found), key=lambda p: (p.entry, sorted(p.meanings), str(p.onset))))

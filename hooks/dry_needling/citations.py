@@ -1,0 +1,71 @@
+"""How cards cite: the line, link and review dates of each statement, and each rule's source; made once at start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cds_service.knowledge import Evidence, Knowledge
+from cds_service.protocol import Coding, Link, Source
+
+TOPIC_SYSTEM = "urn:dry-needling-cds:topic"
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """One statement as cards cite it.
+
+    Attributes:
+        line: in Markdown, with the population it is about, its strength and its certainty.
+        link: to the primary source; None when none is known.
+        reviews: its id, and the days of its last and next review, for machines.
+    """
+
+    line: str
+    link: Link | None
+    reviews: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Citations:
+    """All that cards cite.
+
+    Attributes:
+        statements: by the statement's id.
+        sources: where each rule's advice comes from, by the rule's id.
+        pages: each rule's place on the evidence page, by the rule's id.
+    """
+
+    statements: Mapping[str, Citation]
+    sources: Mapping[str, Source]
+    pages: Mapping[str, Link]
+
+
+def cite(knowledge: Knowledge, evidence_url: str) -> Citations:
+    """Word the citations of a guideline.
+
+    Args:
+        evidence_url: of the evidence page.
+    """
+    rules = [rule for rule in knowledge.table.rules if not rule.silent]
+    sources = {}
+    for rule in rules:
+        source = knowledge.evidence[rule.source]
+        topic = Coding(system=TOPIC_SYSTEM, code=rule.topic, display=rule.name.replace("-", " "))
+        sources[rule.id] = Source(label=source.label, url=source.url or None, topic=topic)
+    return Citations(
+        statements={name: _citation(item) for name, item in knowledge.evidence.items()},
+        sources=sources,
+        pages={rule.id: Link(label="Decision table and evidence", url=f"{evidence_url}#{rule.id}") for rule in rules},
+    )
+
+
+def _citation(item: Evidence) -> Citation:
+    label = f"[{item.label}]({item.url})" if item.url else item.label
+    strength = "" if item.strength in ("none stated", item.certainty) else f"{item.strength}; "
+    return Citation(
+        line=f"**{item.id}** {label}: {item.statement} Population: {item.population}. "
+        f"Certainty: {strength}{item.certainty}.",
+        link=Link(label=item.label, url=item.url) if item.url else None,
+        reviews={"id": item.id, "reviewed": item.reviewed.isoformat(), "nextReview": item.next_review.isoformat()},
+    )
