@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := cds_service hooks
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit lint types imports coverage accept bench screenshots lock clean
+.PHONY: help run test unit lint types imports coverage accept bench servers soak scale screenshots lock clean
 
 help: ## Print what each target is for
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -37,8 +37,18 @@ accept: $(VENV)/.dev ## Record expected.json of every fixture anew; the diff is 
 	$(BIN)/python -m tests.accept
 
 bench: $(VENV)/.dev ## Measure a real-sized call against decoding its JSON, and the served service against its floor
-	$(BIN)/python -m tests.bench
-	$(BIN)/python -m tests.bench_served
+	$(BIN)/pytest -q --benchmark-only --benchmark-columns=median,iqr,rounds tests/bench/bench_steps.py
+	$(BIN)/python -m tests.bench.decoding
+	$(BIN)/python -m tests.bench.served
+
+servers: $(VENV)/.dev ## Measure floor and service under each web server that could be used (needs wrk)
+	$(BIN)/python -m tests.bench.servers
+
+soak: $(VENV)/.dev ## Serve mixed requests for ten minutes and watch memory (needs wrk)
+	$(BIN)/python -m tests.bench.soak
+
+scale: $(VENV)/.dev ## Measure what a call costs from 10 to 10,000 prefetched resources
+	$(BIN)/python -m tests.bench.scale
 
 screenshots: $(VENV)/.dev ## Take the README's pictures of the pages anew (needs Chromium)
 	$(BIN)/python -m tests.screenshots

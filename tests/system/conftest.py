@@ -10,7 +10,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import pytest
 import requests
@@ -26,8 +27,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(**environ: str) -> Iterator[tuple[str, subprocess.Popen]]:
-    """Start the service; yield its base URL and process; stop it gracefully."""
+def served(log: Path | None = None, **environ: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Start the service; yield its base URL and process; stop it gracefully.
+
+    Args:
+        log: where to write what it logs; otherwise whoever reads the process's standard error gets it.
+        environ: settings.
+    """
     port = free_port()
     folder = tempfile.TemporaryDirectory(prefix="cds-system-")
     own = {"CDS_DATA_FOLDER": folder.name, "CDS_DATABASE_URL": f"sqlite:///{folder.name}/cds.sqlite3"}
@@ -35,8 +41,9 @@ def served(**environ: str) -> Iterator[tuple[str, subprocess.Popen]]:
     command = [sys.executable, "-m", "cds_service", "serve"]
     with (
         folder,
+        log.open("w", encoding="utf-8") if log else nullcontext(subprocess.PIPE) as errors,
         subprocess.Popen(
-            command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=errors, text=True
         ) as process,
     ):
         url = f"http://127.0.0.1:{port}"
