@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,6 +20,8 @@ from cds_service.services import CdsService, Guidance, Registry
 Repeats = Callable[[HookRequest, CdsService, Guidance], frozenset[str]]
 """Tells which cards of a call, by uuid, would repeat what was overridden a short time before."""
 
+Waiting = Callable[[], AbstractContextManager[None]]
+
 MOST_REFERENCES = 10
 """References that are fetched for one call."""
 
@@ -31,11 +34,13 @@ class Support:
         access: fetches what was not prefetched; None fetches nothing.
         deadline: when the call must be answered, by time.monotonic(); fetching ends before it.
         repeats: tells which cards to withhold; None withholds none.
+        waiting: entered while the call waits for a FHIR server, so that others may compute.
     """
 
     access: FhirAccess | None = None
     deadline: float = float("inf")
     repeats: Repeats | None = None
+    waiting: Waiting = nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,8 @@ def _chart(service: CdsService, request: HookRequest, support: Support) -> tuple
     unresolved = [reference for reference in dict.fromkeys(references) if chart.resolve(reference, {}) is None]
     token = request.fhir_authorization.access_token if request.fhir_authorization else ""
     wanted = unresolved[:MOST_REFERENCES]
-    fetched = access.fetch(request.fhir_server, token, patient_id, missing, wanted, support.deadline)
+    with support.waiting():
+        fetched = access.fetch(request.fhir_server, token, patient_id, missing, wanted, support.deadline)
     if not fetched.outcomes:
         return chart, {}
     return gather(patient_id, request.prefetch, queries, drafts, fetched), fetched.outcomes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from cds_service.errors import BodyTooLarge, UnsupportedMediaType
 from cds_service.feedback_request import read_feedback
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.journal import Journal
-from cds_service.load import RateLimit, Turnstile
+from cds_service.load import Baton, RateLimit, Turnstile
 from cds_service.metrics import Metrics
 from cds_service.services import SPECIFICATION_VERSION, Registry
 from cds_service.trust.client_jwt import Gatekeeper
@@ -83,10 +83,28 @@ class Entrance:
             raise UnsupportedMediaType("Content-Type must be application/json")
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("Content-Encoding is not supported")
-        body = request.get_data()
+        body = request.get_data(cache=False)
         if len(body) > self.max_body_bytes:
             raise BodyTooLarge("The body is larger than this service accepts")
         return body
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is counted of a call that was answered."""
+
+    service: str
+    hook: str
+    rules: tuple[str, ...]
+    fetched: Mapping[str, str]
+    withheld: int
+
+    @classmethod
+    def of(cls, answered: Answer) -> Outcome:
+        """Return the outcome of an answer; its rules are `silent` when there is no card."""
+        rules = tuple(subject.rule for subject in answered.guidance.subjects.values()) or ("silent",)
+        service = answered.service
+        return cls(service.id, service.hook, rules, answered.fetched, len(answered.withheld))
 
 
 def blueprint(
@@ -108,6 +126,7 @@ def blueprint(
         metrics: counts them.
     """
     views = Blueprint("cds_services", __name__)
+    baton = Baton()
 
     @views.get("/cds-services", strict_slashes=False)
     def discovery() -> Response:
@@ -127,12 +146,16 @@ def blueprint(
         now = clock()
         client = entrance.admit(service_id)
         body = entrance.body()
-        with entrance.turnstile.turn():
-            deadline = time.monotonic() + entrance.call_seconds - (time.perf_counter() - g.began)
-            support = Support(access, deadline, journal.repeats(client, now))
-            answered = answer(registry, service_id, body, now.date(), support)
-        g.answered = answered
+        with entrance.turnstile.turn(), baton.held():
+            return respond(service_id, body, client, now)
+
+    def respond(service_id: str, body: bytes, client: str, now: datetime) -> Response:
+        """Answer, keep a record, and let go of the chart: the next call begins without it in memory."""
+        deadline = time.monotonic() + entrance.call_seconds - (time.perf_counter() - g.began)
+        support = Support(access, deadline, journal.repeats(client, now, baton.put_down), baton.put_down)
+        answered = answer(registry, service_id, body, now.date(), support)
         seconds = time.perf_counter() - g.began
+        g.outcome = Outcome.of(answered)
         journal.keep_call(answered, client, now, seconds)
         telemetry.log().info(
             "call",
@@ -178,16 +201,14 @@ def blueprint(
 
 def _count(registry: Registry, metrics: Metrics, status: int) -> None:
     """Count the call that is being answered: its service, hook and rules, as far as it came to that."""
-    answered: Answer | None = g.get("answered")
+    outcome: Outcome | None = g.get("outcome")
     seconds = time.perf_counter() - g.began
-    if answered is None:
+    if outcome is None:
         known = {service.id for service in registry.services}
         named = (request.view_args or {}).get("service_id", "")
         metrics.called(named if named in known else "unknown", "", status, (), seconds)
         return
-    service = answered.service
-    rules = [subject.rule for subject in answered.guidance.subjects.values()] or ["silent"]
-    metrics.called(service.id, service.hook, status, rules, seconds)
-    metrics.fetched(answered.fetched.items())
-    if answered.withheld:
-        metrics.withheld(service.id, len(answered.withheld))
+    metrics.called(outcome.service, outcome.hook, status, outcome.rules, seconds)
+    metrics.fetched(outcome.fetched.items())
+    if outcome.withheld:
+        metrics.withheld(outcome.service, outcome.withheld)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from uuid import uuid4
 
-from cds_service.call import Answer, Repeats
+from cds_service.call import Answer, Repeats, Waiting
 from cds_service.feedback_request import FeedbackEntry
 from cds_service.hook_request import HookRequest
 from cds_service.protocol import Card
@@ -36,15 +37,16 @@ class Journal:
         self._pseudonyms = pseudonyms
         self._keep_comments = keep_comments
 
-    def repeats(self, client: str, now: datetime) -> Repeats:
-        """Return what tells the repeats among the cards of one client's call."""
+    def repeats(self, client: str, now: datetime, waiting: Waiting = nullcontext) -> Repeats:
+        """Return what tells the repeats among the cards of one client's call; waits for the database in `waiting`."""
 
         def among(request: HookRequest, service: CdsService, guidance: Guidance) -> frozenset[str]:
             """Return the uuids of the cards that repeat an overridden one."""
             if not self._overridden.asked_at(request.hook):
                 return frozenset()
             asked = [self._card(card, service, guidance, frozenset()) for card in guidance.cards]
-            return self._overridden.among(self._patient(client, request), asked, now)
+            with waiting():
+                return self._overridden.among(self._patient(client, request), asked, now)
 
         return among
 

@@ -38,8 +38,12 @@ class Settings:
         "", "Where others reach this server, for links on cards, as https://cds.example.org. Empty: host and port."
     )
     workers: int = _setting(2, "Worker processes of the web server.", low=1, high=64)
-    threads: int = _setting(20, "Threads in each worker process.", low=1, high=200)
-    running_calls: int = _setting(8, "Calls that run at once in each worker process.", low=1, high=200)
+    threads: int = _setting(
+        4, "Threads in each worker process; more when many calls wait for FHIR servers.", low=1, high=200
+    )
+    running_calls: int = _setting(
+        8, "Calls that run at once in each worker; matters with more threads than this.", low=1, high=200
+    )
     waiting_calls: int = _setting(8, "Calls that may wait for their turn in each worker; the next get 503.", low=0)
     calls_per_minute: int = _setting(0, "Calls a client may make in a minute to each worker; 0: without limit.", low=0)
     call_milliseconds: int = _setting(500, "Time for a whole call; waiting and fetching end before it.", low=50)

@@ -54,6 +54,7 @@ def started(command: list[str]) -> Iterator[tuple[str, int]]:
             "CDS_DATA_FOLDER": folder,
             "CDS_DATABASE_URL": f"sqlite:///{folder}/cds.sqlite3",
             "PROMETHEUS_MULTIPROC_DIR": folder,
+            "MALLOC_ARENA_MAX": "1",
         }
         words = [sys.executable, "-m", *(word.format(port=port) for word in command)]
         with subprocess.Popen(

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from cds_service.errors import TooManyRequests, Unavailable
-from cds_service.load import RateLimit, Turnstile
+from cds_service.load import Baton, RateLimit, Turnstile
 
 
 def test_so_many_run_so_many_wait_and_the_next_is_refused_at_once():
@@ -55,6 +55,35 @@ def test_a_turn_is_given_back_after_a_failure():
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), turnstile.turn():
             raise ZeroDivisionError
+
+
+def test_one_computes_at_a_time_and_others_while_it_waits():
+    baton = Baton()
+    told = []
+
+    def compute():
+        with baton.held():
+            told.append("another computed")
+
+    with baton.held():
+        other = threading.Thread(target=compute)
+        other.start()
+        other.join(0.05)
+        assert told == []
+        with baton.put_down():
+            other.join(5)
+        told.append("went on")
+    assert told == ["another computed", "went on"]
+    with baton.held():
+        pass  # it was given back
+
+
+def test_the_baton_is_taken_up_again_when_waiting_failed():
+    baton = Baton()
+    with pytest.raises(ZeroDivisionError), baton.held(), baton.put_down():
+        raise ZeroDivisionError
+    with baton.held():
+        pass
 
 
 def test_each_client_has_its_own_rate():
