@@ -27,6 +27,10 @@ class Availability(StrEnum):
 OBTAINED = frozenset({Availability.PREFETCHED, Availability.PARTIAL, Availability.EMPTY})
 
 
+Choice = Callable[[Sequence[Resource]], Sequence[Resource]]
+"""Picks some of a list of resources."""
+
+
 class Chart:
     """One patient's resources for one call.
 
@@ -64,17 +68,16 @@ class Chart:
         """Return the patient in context, if sent."""
         return next((found for found in self._by_type.get("Patient", ()) if found.get("id") == self.patient_id), None)
 
-    def entries(self, kind: str, passed_over: Callable[[Resource], bool] = lambda _: False) -> Sequence[Resource]:
+    def entries(self, kind: str, chosen: Choice | None = None) -> Sequence[Resource]:
         """Return the patient's resources of one type, as raw JSON, each once, though it may be sent under two keys.
 
         Args:
-            passed_over: tells which entries nobody needs. Asked first: most of a chart is of no interest, and whose it
-                is need not be looked at.
+            chosen: picks those somebody needs. Asked first, for all at once: most of a chart is of no interest, and
+                whose it is need not be looked at.
         """
         found: dict[object, Resource] = {}
-        for resource in self._by_type.get(kind, ()):
-            if passed_over(resource):
-                continue
+        resources = self._by_type.get(kind, ())
+        for resource in chosen(resources) if chosen else resources:
             if self.is_about_patient(resource):
                 identifier = resource.get("id")
                 found.setdefault(identifier if isinstance(identifier, str) else id(resource), resource)

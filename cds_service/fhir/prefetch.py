@@ -60,13 +60,14 @@ def _resources_in(value: object) -> tuple[dict[str, list[Resource]], Sequence[in
     found: dict[str, list[Resource]] = {}
     broken: list[int] = []
     for number, resource, _ in entries_of(value):
-        kind = resource.get("resourceType") if isinstance(resource, dict) else None
-        if not isinstance(kind, str):
-            broken.append(number)
-        elif kind in found:
-            found[kind].append(resource)
-        elif kind != "OperationOutcome":
-            found[kind] = [resource]
+        try:
+            found[resource["resourceType"]].append(resource)  # what almost every entry is: one more of a type
+        except (KeyError, TypeError):
+            kind = resource.get("resourceType") if isinstance(resource, dict) else None
+            if not isinstance(kind, str):
+                broken.append(number)
+            elif kind != "OperationOutcome":
+                found[kind] = [resource]
     return found, broken
 
 

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import orjson
-
-from cds_service.errors import KnowledgeError
 
 ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED_CT = "http://snomed.info/sct"
@@ -122,23 +117,42 @@ class ValueSets:
 
         The answer for most of a chart, found without looking at its words.
         """
-        try:
-            (coding,) = concept["coding"]  # type: ignore[index]  # whatever was sent: the common case needs no questions
-            return self._meaningless[coding["system"]][coding["code"]]
-        except (KeyError, TypeError, ValueError):  # a code met for the first time, several, none, or something else
-            pass
         codings = concept.get("coding") if isinstance(concept, dict) else None
         return isinstance(codings, list) and bool(codings) and all(map(self._code_means_nothing, codings))
 
+    def meaningful(self, resources: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return the resources whose code does not mean nothing: one look-up for each of the others."""
+        meaningless = self._meaningless
+        kept = []
+        for resource in resources:
+            try:
+                (coding,) = resource["code"]["coding"]
+                if meaningless[coding["system"]][coding["code"]]:
+                    continue
+            except (KeyError, TypeError, ValueError):  # a code met for the first time, several, none, or something else
+                if self.means_nothing(resource.get("code")):
+                    continue
+            kept.append(resource)
+        return kept
+
+    def telling(self, resources: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return the resources whose code does not say nothing."""
+        silent = self._silent
+        kept = []
+        for resource in resources:
+            try:
+                concept = resource["code"]
+                (coding,) = concept["coding"]
+                if silent[coding["system"], coding["code"]] == (coding.get("display"), concept.get("text")):
+                    continue
+            except (AttributeError, KeyError, TypeError, ValueError):  # as above
+                pass
+            if not self.says_nothing(resource.get("code")):
+                kept.append(resource)
+        return kept
+
     def says_nothing(self, concept: object) -> bool:
         """Tell whether a concept means nothing, and its words are in no word list either."""
-        try:
-            (coding,) = concept["coding"]  # type: ignore[index]  # as above
-            words = (coding.get("display"), concept.get("text"))  # type: ignore[attr-defined]
-            if self._silent[coding["system"], coding["code"]] == words:
-                return True
-        except (AttributeError, KeyError, TypeError, ValueError):
-            pass
         read = self.of_concept(concept)
         if not read.coded or read.value_sets or read.said:
             return False
@@ -215,64 +229,6 @@ def _is_short(text: object, codings: Codings) -> bool:
             if isinstance(part, str) and len(part) > _LONGEST_WORDS:
                 return False
     return len(codings) < _MOST_CODINGS and (not isinstance(text, str) or len(text) <= _LONGEST_WORDS)
-
-
-def load(folder: Path, site_folder: Path | None = None, word_lists: Mapping[str, WordList] | None = None) -> ValueSets:
-    """Load a guideline's value sets, and the codes a site adds to them.
-
-    A site's file is a ValueSet whose `id` is one of ours; its codes are added, ours stay.
-
-    Args:
-        word_lists: tests of texts, by the name that a concept which passes one carries.
-
-    Raises:
-        KnowledgeError: a file is no usable ValueSet, or a site's id is not one of ours.
-    """
-    resources = [_read(path) for path in sorted(folder.glob("*.json"))]
-    known = {resource["id"] for resource in resources}
-    if site_folder is not None:
-        if not site_folder.is_dir():
-            raise KnowledgeError(f"{site_folder}: the folder of site value sets does not exist")
-        for path in sorted(site_folder.glob("*.json")):
-            resource = _read(path)
-            if resource["id"] not in known:
-                raise KnowledgeError(f"{path.name}: id: {resource['id']!r} extends no value set of ours")
-            resources.append(resource)
-    return ValueSets(resources, word_lists)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Read one file, refusing whatever the index could not use."""
-    try:
-        resource = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError:
-        raise KnowledgeError(f"{path.name}: is not JSON") from None
-    if not isinstance(resource, dict) or resource.get("resourceType") != "ValueSet":
-        raise KnowledgeError(f"{path.name}: resourceType: must be ValueSet")
-    if not isinstance(resource.get("id"), str):
-        raise KnowledgeError(f"{path.name}: id: is missing")
-    try:
-        includes = resource["compose"]["include"]
-        for include in includes:
-            _check_include(include)
-    except (KeyError, TypeError, AttributeError):
-        raise KnowledgeError(f"{path.name}: compose.include: must list a system with concepts or filters") from None
-    except ValueError as fault:
-        raise KnowledgeError(f"{path.name}: compose.include.{fault}") from None
-    return resource
-
-
-def _check_include(include: Mapping[str, Any]) -> None:
-    if not isinstance(include["system"], str):
-        raise ValueError("system: must be text")
-    if not include.get("concept") and not include.get("filter"):
-        raise ValueError("concept: must list at least one code")
-    for concept in include.get("concept", ()):
-        if not isinstance(concept["code"], str) or not concept["code"].strip():
-            raise ValueError("concept.code: must be text")
-    for category in include.get("filter", ()):
-        if category["op"] != "is-a" or not isinstance(category["value"], str):
-            raise ValueError("filter.op: only is-a is supported")
 
 
 def _plain(code: str) -> str:

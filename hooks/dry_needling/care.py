@@ -63,8 +63,7 @@ def _read_procedures(chart: Chart, guideline: Guideline, today: date, found: Car
 
     Words count only for a procedure that has no code of a system we know: history is long, and coded.
     """
-    means_nothing = guideline.value_sets.means_nothing
-    for resource in chart.entries("Procedure", passed_over=lambda procedure: means_nothing(procedure.get("code"))):
+    for resource in chart.entries("Procedure", guideline.value_sets.meaningful):
         status = resource.get("status")
         if status not in ("completed", "in-progress"):
             continue

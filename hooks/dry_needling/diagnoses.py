@@ -38,8 +38,7 @@ def read(chart: Chart, guideline: Guideline, today: date) -> DiagnosesRead:
     """Read the patient's conditions. Those that mean nothing to the decision cost one look-up each."""
     found = DiagnosesRead()
 
-    says_nothing = guideline.value_sets.says_nothing
-    for resource in chart.entries("Condition", passed_over=lambda condition: says_nothing(condition.get("code"))):
+    for resource in chart.entries("Condition", guideline.value_sets.telling):
         concept = guideline.value_sets.of_concept(resource.get("code"))
         meanings = meanings_of(concept)
         entry = entry_of(resource, concept)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.errors import KnowledgeError
-from cds_service.fhir import value_sets
+from cds_service.fhir import value_set_files
 from cds_service.fhir.value_sets import Concept, ValueSets
 from cds_service.knowledge import Knowledge
 from cds_service.knowledge import load as load_knowledge
@@ -140,7 +140,7 @@ def load(site: SiteConfiguration | None = None) -> Guideline:
     _check_summaries(knowledge, words)
     return Guideline(
         knowledge,
-        value_sets.load(
+        value_set_files.load(
             KNOWLEDGE / "value_sets",
             site.value_sets,
             {DRY_NEEDLING_WORDS: words.mean_dry_needling, str(Meaning.FACET_WORDS): words.mean_lumbar_facet},

@@ -52,13 +52,17 @@ def read(chart: Chart, guideline: Guideline, spans: Sequence[Window]) -> tuple[l
     unreadable: list[Entry] = []
     earliest = min(first for first, _ in spans).isoformat()
 
-    def _does_not_matter(resource: Resource) -> bool:
-        taken = resource.get("effectiveDateTime")
-        if isinstance(taken, str) and taken[:10] < earliest[: len(taken)]:
-            return True  # long past, as a comparison of the written dates shows
-        return "component" not in resource and guideline.value_sets.means_nothing(resource.get("code"))
+    def may_matter(resources: Sequence[Resource]) -> Sequence[Resource]:
+        """Leave out what is long past, as a comparison of the written dates shows, and what is no pain score."""
+        recent = [
+            resource
+            for resource in resources
+            if not isinstance(taken := resource.get("effectiveDateTime"), str) or taken[:10] >= earliest[: len(taken)]
+        ]
+        panels = [resource for resource in recent if "component" in resource]
+        return panels + guideline.value_sets.meaningful([one for one in recent if "component" not in one])
 
-    for resource in chart.entries("Observation", passed_over=_does_not_matter):
+    for resource in chart.entries("Observation", may_matter):
         parts = tuple(_score_parts(resource, guideline))
         if not parts or resource.get("status") not in _COUNTED:
             continue

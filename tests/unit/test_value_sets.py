@@ -10,7 +10,7 @@ import simple_icd_10_cm
 from fhir.resources.R4B.valueset import ValueSet
 
 from cds_service.errors import KnowledgeError
-from cds_service.fhir import value_sets
+from cds_service.fhir import value_set_files
 from cds_service.fhir.value_sets import CPT, ICD_10_CM, LOINC, SNOMED_CT
 from hooks.dry_needling.findings import Meaning
 from hooks.dry_needling.guideline import KNOWLEDGE
@@ -126,7 +126,7 @@ def site_file(folder, **changes):
 
 def test_a_site_adds_codes_without_touching_the_package(tmp_path):
     site_file(tmp_path)
-    loaded = value_sets.load(FOLDER, tmp_path)
+    loaded = value_set_files.load(FOLDER, tmp_path)
     assert loaded.of_code("https://clinic.example.org", "dn1") == {"dry-needling-orders"}
     assert loaded.of_code(CPT, "20560") == {"dry-needling-orders"}
     assert loaded.of_code("https://clinic.example.org", "other") is None
@@ -157,22 +157,22 @@ def test_a_site_adds_codes_without_touching_the_package(tmp_path):
 def test_a_wrong_site_file_is_refused_by_name(changes, must_say, tmp_path):
     site_file(tmp_path, **changes)
     with pytest.raises(KnowledgeError) as refused:
-        value_sets.load(FOLDER, tmp_path)
+        value_set_files.load(FOLDER, tmp_path)
     assert str(refused.value) == must_say
 
 
 def test_a_site_file_that_is_no_json_and_a_folder_that_is_not_there(tmp_path):
     (tmp_path / "x.json").write_text("{", encoding="utf-8")
     with pytest.raises(KnowledgeError, match=r"x\.json: is not JSON"):
-        value_sets.load(FOLDER, tmp_path)
+        value_set_files.load(FOLDER, tmp_path)
     with pytest.raises(KnowledgeError, match="does not exist"):
-        value_sets.load(FOLDER, tmp_path / "nowhere")
+        value_set_files.load(FOLDER, tmp_path / "nowhere")
 
 
 def test_a_filter_without_a_display_stands_for_itself(tmp_path):
     category = {"property": "concept", "op": "is-a", "value": "LOC"}
     site_file(tmp_path, compose={"include": [{"system": "https://clinic.example.org", "filter": [category]}]})
-    loaded = value_sets.load(FOLDER, tmp_path)
+    loaded = value_set_files.load(FOLDER, tmp_path)
     assert loaded.of_code("https://clinic.example.org", "LOC.12") == {"dry-needling-orders"}
 
 
@@ -193,13 +193,13 @@ def test_a_filter_without_a_display_stands_for_itself(tmp_path):
     ],
 )
 def test_what_means_nothing_is_known_without_reading_its_words(concept, nothing):
-    loaded = value_sets.load(FOLDER)
+    loaded = value_set_files.load(FOLDER)
     for _ in range(2):  # the second time from memory
         assert loaded.means_nothing(concept) is nothing
 
 
 def test_the_memory_of_codes_is_bounded():
-    loaded = value_sets.load(FOLDER)
+    loaded = value_set_files.load(FOLDER)
     for number in range(100):
         assert loaded.means_nothing({"coding": [{"system": ICD_10_CM + "/" * number, "code": "J30.2"}]})
         assert loaded.means_nothing({"coding": [{"system": ICD_10_CM, "code": "J" * (number + 1)}]})
