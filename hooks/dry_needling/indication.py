@@ -80,12 +80,16 @@ def _facet(problems: Iterable[Problem], findings: Findings) -> tuple[Problem, ..
 def meaning(problems: Iterable[Problem], meanings: Iterable[Meaning]) -> tuple[Problem, ...]:
     """Return the problems that mean any of these."""
     wanted = frozenset(meanings)
-    return in_order(problem for problem in problems if problem.meanings & wanted)
+    return in_order([problem for problem in problems if not wanted.isdisjoint(problem.meanings)])
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return problems without repeats, in an order that does not depend on the order of the chart."""
     found = tuple(problems)
-    if len(found) < 2:
-        return found
-    return tuple(sorted(dict.fromkeys(found), key=lambda p: (p.entry, sorted(p.meanings), str(p.onset))))
+    return found if len(found) < 2 else tuple(sorted(dict.fromkeys(found), key=_place))
+
+
+def _place(problem: Problem) -> tuple[object, ...]:
+    onset = problem.onset
+    when = (onset.earliest, onset.latest, onset.words, onset.at_least) if onset else ()
+    return problem.entry.reference, problem.entry.display, sorted(problem.meanings), when
