@@ -12,7 +12,7 @@ from flask import Blueprint, Response, g, jsonify, request
 from cds_service import openapi, telemetry
 from cds_service.call import Answer, Support, answer
 from cds_service.decoding import decode
-from cds_service.errors import BodyTooLarge, UnsupportedMediaType
+from cds_service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
 from cds_service.feedback_request import read_feedback
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.journal import Journal
@@ -78,14 +78,23 @@ class Entrance:
         Raises:
             UnsupportedMediaType: it is declared as something else, or compressed.
             BodyTooLarge: it is over the limit.
+            InvalidRequest: the client went away before all of it was sent.
         """
         if request.mimetype != "application/json":
             raise UnsupportedMediaType("Content-Type must be application/json")
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("Content-Encoding is not supported")
-        body = request.get_data(cache=False)
+        length = request.content_length
+        if length is None:  # streamed: its size shows only in reading
+            body = request.get_data(cache=False)
+        elif length > self.max_body_bytes:
+            raise BodyTooLarge("The body is larger than this service accepts")
+        else:  # at once, rather than in pieces that are put together again
+            body = request.environ["wsgi.input"].read(length)
         if len(body) > self.max_body_bytes:
             raise BodyTooLarge("The body is larger than this service accepts")
+        if len(body) < (length or 0):
+            raise InvalidRequest("The body is shorter than Content-Length says")
         return body
 
 

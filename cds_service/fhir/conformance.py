@@ -35,7 +35,7 @@ MOST_FORMS = 20_000
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 _MOMENT = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}(?:T\d{2}:\d{2}:\d{2})?)?)?", re.ASCII)
 _DIGITS = str.maketrans("123456789", "000000000")
-_conforming: set[bytes] = set()
+_conforms: dict[bytes, bool] = {}
 
 
 class UnreadableEntry(Exception):
@@ -54,17 +54,22 @@ def check(resource: Resource, elements: Sequence[str]) -> None:
     """
     kept = {name: resource[name] for name in ("resourceType", "id", *elements) if name in resource}
     form = _form(kept)
-    if form in _conforming:
-        return
+    conforms = _conforms.get(form)
+    if conforms is None:
+        conforms = _is_valid(kept)
+        if len(_conforms) < MOST_FORMS:
+            _conforms[form] = conforms
+    if not conforms:
+        raise UnreadableEntry(reference_to(resource))
+
+
+def _is_valid(kept: Resource) -> bool:
     # Whose entry it is was settled by is_about_patient; the models require a subject all the same.
-    kept["subject"] = _PATIENT_IN_CONTEXT
     try:
-        _MODELS[resource["resourceType"]].model_validate(kept)
+        _MODELS[kept["resourceType"]].model_validate({**kept, "subject": _PATIENT_IN_CONTEXT})
     except (KeyError, ValidationError, ValueError, TypeError, OverflowError):
-        # The text of the fault quotes the data: it goes nowhere.
-        raise UnreadableEntry(reference_to(resource)) from None
-    if len(_conforming) < MOST_FORMS:
-        _conforming.add(form)
+        return False  # the text of the fault quotes the data: it goes nowhere
+    return True
 
 
 def _form(kept: Resource) -> bytes:

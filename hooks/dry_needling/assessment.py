@@ -127,7 +127,8 @@ def _grounds(findings: Findings, answers: _Answers, *, past: bool) -> Iterable[G
     """Yield the grounds of every fact that has any, in the order in which a card tells them."""
     chart, reasons, indication = findings.chart, findings.order.reasons, answers.indication
     pain = (*indication.low_back, *indication.other_pain)
-    beside = tuple(p for p in answers.duration_from if p not in indication.low_back)
+    low_back, stated = frozenset(indication.low_back), frozenset(reasons)
+    beside = tuple(p for p in answers.duration_from if p not in low_back)
     for fact, role, problems in (
         ("low_back_pain", "low back pain", indication.low_back),
         ("chronicity", "duration", beside),
@@ -141,7 +142,7 @@ def _grounds(findings: Findings, answers: _Answers, *, past: bool) -> Iterable[G
         ("fibromyalgia", "fibromyalgia", answers.fibromyalgia),
         ("unconfirmed", "unconfirmed", answers.unconfirmed),
     ):
-        yield from grounds.of_problems(fact, role, problems, reasons)
+        yield from grounds.of_problems(fact, role, problems, stated)
     if indication.facet:
         yield from grounds.of_entries("facet_pain", "earlier radiofrequency ablation", chart.ablations)
     if past:

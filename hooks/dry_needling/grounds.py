@@ -31,7 +31,7 @@ class Ground:
     words: str
 
 
-def of_problems(fact: str, role: str, problems: Iterable[Problem], reasons: tuple[Problem, ...]) -> Iterable[Ground]:
+def of_problems(fact: str, role: str, problems: Iterable[Problem], reasons: frozenset[Problem]) -> Iterable[Ground]:
     """Yield one ground for what the order's reasons say and one for what the problem list says."""
     found = tuple(problems)
     if not found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -87,13 +87,14 @@ def read(
     seen: list[DraftOrder] = []
     unreadable: list[Entry] = []
     matched: set[str] = set()
+    by_name = _by_name(selections or ())
     for number, resource, full_url in entries_of(drafts):
         if not is_resource(resource):
             unreadable.append(Entry(f"draftOrders entry {number}", "draft order"))
             continue
         concept = guideline.value_sets.of_concept(resource.get("code"))
         entry = entry_of(resource, concept)
-        names = _selected_by(resource, full_url, selections)
+        names = _selected_by(resource, full_url, by_name)
         matched |= names
         if resource["resourceType"] not in _TYPES:
             seen.append(DraftOrder(entry, "not a request for a procedure"))
@@ -117,13 +118,25 @@ def read(
     return OrdersRead(tuple(needling), tuple(active), tuple(seen), tuple(unreadable), unmatched)
 
 
-def _selected_by(resource: Resource, full_url: str, selections: tuple[str, ...] | None) -> set[str]:
+def _by_name(selections: Iterable[str]) -> dict[str, list[str]]:
+    """Return selections by the last part of what they name, so that each draft is compared with few of many."""
+    found: dict[str, list[str]] = {}
+    for selection in selections:
+        found.setdefault(_last_part(selection), []).append(selection)
+    return found
+
+
+def _last_part(name: str) -> str:
+    return name.split("/_history/", maxsplit=1)[0].rsplit("/", 1)[-1].removeprefix("urn:uuid:")
+
+
+def _selected_by(resource: Resource, full_url: str, by_name: Mapping[str, Sequence[str]]) -> set[str]:
     """Return the selections that mean this draft: `Type/id`, a bare id, a full URL or the entry's fullUrl."""
     identifier = resource.get("id")
     if not isinstance(identifier, str):
         identifier = ""
     found = set()
-    for selection in selections or ():
+    for selection in (*by_name.get(identifier, ()), *by_name.get(_last_part(full_url), ())):
         plain = selection.split("/_history/")[0]
         tail = plain.split("/")
         by_id = bool(identifier) and tail[-1] == identifier and tail[-2:-1] in ([], [resource["resourceType"]])

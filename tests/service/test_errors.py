@@ -185,6 +185,16 @@ def test_deep_nesting_gets_400(client):
     assert response.json["issue"][0]["code"] == "too-costly"
 
 
+def test_a_body_that_was_cut_off_is_told_as_such(client):
+    """The client went away, or a proxy did; a shorter body that happens to be JSON must not be answered."""
+    body = orjson.dumps(request(condition("M54.2")))
+    answered = client.post(
+        URL, data=body, content_type="application/json", environ_overrides={"CONTENT_LENGTH": "99999"}
+    )
+    assert answered.status_code == 400
+    assert diagnostics(answered) == ["The body is shorter than Content-Length says"]
+
+
 def test_a_large_body_gets_413_and_one_below_the_limit_does_not():
     """C1: 10 MiB by default."""
     limit = 2048

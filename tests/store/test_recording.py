@@ -164,6 +164,17 @@ def test_a_full_queue_loses_calls_and_counts_them_and_delays_nobody(database, sp
     assert [row["id"] for row in rows(database, calls)] == ["call-1"]
 
 
+def test_all_that_waits_is_written_when_the_process_ends(database, spool, heard, monkeypatch):
+    monkeypatch.setattr(recorder_module, "MOST_AT_ONCE", 3)
+    keeper = recorder(database, spool, heard)
+    monkeypatch.setattr(keeper, "start", lambda: None)  # no thread that could write them
+    for number in range(10):
+        keeper.record(call(number))
+    assert rows(database, calls) == []
+    keeper.close()
+    assert len(rows(database, calls)) == 10
+
+
 def test_a_spooled_record_that_the_database_refuses_does_not_hold_up_the_others(database, spool, heard):
     good = call(1).rows()
     orphan = {"cards": [{**call(2).rows()["cards"][0], "rule": None}]}

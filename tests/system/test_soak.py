@@ -1,0 +1,25 @@
+"""A short soak, so that the long one (make soak) works when it is wanted, and a cold start."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.bench.processes import seconds_to_ready
+from tests.bench.soak import soak
+
+READY_SECONDS = 2
+LATEST_MILLISECONDS = 500
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk")
+def test_mixed_requests_are_answered_and_malformed_ones_refused():
+    found = soak(10)
+    assert found.faults == []
+    assert found.answers.p99 < LATEST_MILLISECONDS
+    assert set(found.answers.statuses) == {200, 400}
+
+
+def test_a_service_on_an_empty_folder_is_ready_soon():
+    assert min(seconds_to_ready() for _ in range(3)) < READY_SECONDS
