@@ -31,6 +31,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+EXIT_REFUSED = 1
+"""Exit code of the command line when the service refused what it was asked."""
+
+EXIT_MISCONFIGURED = 3
+"""Exit code when settings or knowledge are wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:

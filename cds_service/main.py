@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from flask import Flask
 
 from cds_service import telemetry
 from cds_service.app import Store, create_app, local_time
-from cds_service.errors import SettingsError
+from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError
 from cds_service.services import Registry, SiteConfiguration
 from cds_service.settings import Settings
 from hooks import load_services
@@ -31,9 +32,13 @@ def create(settings: Settings | None = None, clock: Callable[[], datetime] = loc
 
 
 def serve() -> Flask:
-    """Return the application for a web server's process, once everything is loaded."""
-    app = create()
-    prepare_store(app)
+    """Return the application for a web server's process, once everything is loaded; end the process if it cannot be."""
+    try:
+        app = create()
+        prepare_store(app)
+    except (KnowledgeError, SettingsError) as error:
+        sys.stderr.write(f"Cannot start: {error}\n")
+        raise SystemExit(EXIT_MISCONFIGURED) from None
     spare_the_collector()
     return app
 

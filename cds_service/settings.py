@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cds_service.errors import SettingsError
+from cds_service.errors import EXIT_MISCONFIGURED, SettingsError
 from cds_service.fhir.servers import AllowList
 from cds_service.store.database import database_url
 from cds_service.store.pseudonyms import SHORTEST_KEY
@@ -257,3 +259,12 @@ def _parsed(text: str, default: Any, limits: Mapping[str, Any]) -> Any:
     if limits["high"] is not None and number > limits["high"]:
         raise ValueError(f"must be at most {limits['high']}")
     return number
+
+
+def settings_or_exit() -> Settings:
+    """Return the settings of this process; end it with exit code 3, and every fault in words, when one is wrong."""
+    try:
+        return Settings.from_environ(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"Wrong settings:\n{error}\n")
+        raise SystemExit(EXIT_MISCONFIGURED) from None

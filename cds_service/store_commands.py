@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -14,16 +13,13 @@ import orjson
 
 from cds_service import report_text
 from cds_service.app import local_time
-from cds_service.errors import SettingsError, StoreUnavailable
-from cds_service.settings import Settings
+from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, SettingsError, StoreUnavailable
+from cds_service.settings import settings_or_exit
 from cds_service.store import export, retention
 from cds_service.store.database import Database
 from cds_service.store.period import Period
 from cds_service.store.report import report
 from cds_service.web import report_page
-
-EXIT_REFUSED = 1
-EXIT_MISCONFIGURED = 3
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -128,8 +124,7 @@ Found = TypeVar("Found")
 def _from_store(work: Callable[[Database], Found]) -> Found:
     """Do something with the database that the settings name, or say why not and end."""
     try:
-        settings = Settings.from_environ(os.environ)
-        database = Database(settings.database_url)
+        database = Database(settings_or_exit().database_url)
     except SettingsError as error:
         click.echo(f"Wrong settings:\n{error}", err=True)
         raise SystemExit(EXIT_MISCONFIGURED) from None

@@ -19,6 +19,7 @@ from cds_service.settings import Settings
 from tests.system.conftest import free_port, served, wait_for
 
 FLOOR = "tests.bench.floor:app"
+FLASK = "tests.bench.floor_flask:app"
 SERVICE = "tests.bench.served_app:app"
 # Every connection may wait for its turn: a call that is refused costs nothing and would flatter the service.
 PATIENT = {"CDS_WAITING_CALLS": "64", "CDS_CALL_MILLISECONDS": "10000"}

@@ -10,18 +10,19 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 
 from cds_service.settings import Settings
 from tests.bench import wrk
 from tests.bench.bodies import sizes
-from tests.bench.processes import FLOOR, gunicorn, largest_worker, seconds_to_ready, service, started
+from tests.bench.processes import FLASK, FLOOR, gunicorn, largest_worker, seconds_to_ready, service, started
 from tests.bench.wrk import Measured
 
 ROUNDS = 5
 SECONDS = 3
 CONNECTIONS = (1, 8, 32)
 STARTS = 5
+SIZES = {"small": "1 KB", "real": "405 KB", "large": "2 MB"}
 
 Rounds = list[tuple[Measured, Measured]]
 """Floor and service, in turn."""
@@ -40,26 +41,26 @@ def main() -> None:
         "|---|---|---|---|---|---|---|\n"
     )
     grown = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        started(gunicorn(FLOOR)) as (base, below),
-        service() as (url, process),
-    ):
-        for name, bodies in sizes().items():
-            script = wrk.script(Path(folder) / name, bodies)
-            size = mean(len(body) for body in bodies) / 1000
-            for connections in CONNECTIONS:
-                rounds = [
-                    (wrk.run(base, script, connections, SECONDS), wrk.run(url, script, connections, SECONDS))
-                    for _ in range(ROUNDS)
-                ]
-                out(_row(f"{name} ({size:,.0f} KB)", connections, rounds))
-                sys.stdout.flush()
-            grown.append(f"| {name} | {largest_worker(below):.0f} | {largest_worker(process):.0f} |\n")
+    with tempfile.TemporaryDirectory() as folder, started(gunicorn(FLOOR)) as (base, below):
+        scripts = {name: wrk.script(Path(folder) / name, bodies) for name, bodies in sizes().items()}
+        with service() as (url, process):
+            for name, script in scripts.items():
+                for connections in CONNECTIONS:
+                    out(_row(f"{name} ({SIZES[name]})", connections, _rounds(base, url, script, connections)))
+                    sys.stdout.flush()
+                grown.append(f"| {name} | {largest_worker(below):.0f} | {largest_worker(process):.0f} |\n")
+        with started(gunicorn(FLASK)) as (url, _):
+            out(_row("small, a bare Flask view instead of the service", 8, _rounds(base, url, scripts["small"], 8)))
     out("\nLargest worker after all requests of a size, in MB:\n\n| after | floor | service |\n|---|---|---|\n")
     out("".join(grown))
     starts = [seconds_to_ready() for _ in range(STARTS)]
     out(f"\nFrom cold start to ready: {median(starts):.1f} s ({min(starts):.1f} to {max(starts):.1f})\n")
+
+
+def _rounds(base: str, url: str, script: Path, connections: int) -> Rounds:
+    return [
+        (wrk.run(base, script, connections, SECONDS), wrk.run(url, script, connections, SECONDS)) for _ in range(ROUNDS)
+    ]
 
 
 def _row(name: str, connections: int, rounds: Rounds) -> str:

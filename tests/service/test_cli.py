@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cds_service import cli, main, web_server
+from cds_service import call_commands, cli, errors, main, web_server
 from cds_service.settings import Settings, environment_variable
 from tests.cases import FIXTURES
 
@@ -73,7 +73,7 @@ def test_standard_input_and_a_named_service():
     body = Path(CASE).read_bytes()
     assert run("call", "--service", "dry-needling-order-select", "-", input=body).exit_code == 0
     result = run("call", "--service", "dry-needling-order-sign", CASE)
-    assert result.exit_code == cli.EXIT_REFUSED
+    assert result.exit_code == errors.EXIT_REFUSED
     assert "Refused (400): hook must be order-sign for this service" in result.output
 
 
@@ -102,11 +102,13 @@ def test_wrong_settings_and_knowledge_have_exit_code_3(tmp_path):
     assert "Wrong knowledge: x.json: is not JSON" in result.output
 
 
-def test_serve_tells_wrong_files_before_it_starts(tmp_path):
+def test_a_served_application_that_cannot_start_says_why(monkeypatch, tmp_path, capsys):
     environ = {"CDS_JWT": "services", "CDS_ISSUERS_FILE": str(tmp_path / "none"), "CDS_DATABASE_URL": "sqlite://"}
-    result = run("serve", env=environ)
-    assert result.exit_code == 3
-    assert "Cannot start: " in result.output
+    monkeypatch.setattr(main.os, "environ", environ)
+    with pytest.raises(SystemExit) as ended:
+        main.serve()
+    assert ended.value.code == 3
+    assert "Cannot start: " in capsys.readouterr().err
 
 
 def test_services_lists_prefetch_owner_and_review(monkeypatch):
@@ -114,7 +116,7 @@ def test_services_lists_prefetch_owner_and_review(monkeypatch):
     assert "dry-needling-order-select  (order-select)" in output
     assert "conditions (required): Condition?patient={{context.patientId}}" in output
     assert "nothing overdue" in output
-    monkeypatch.setattr(cli, "local_time", lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
+    monkeypatch.setattr(call_commands, "local_time", lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
     assert "OVERDUE: guideline, E1, " in run("services").output
 
 
@@ -165,8 +167,8 @@ def test_serve_starts_the_web_server_as_the_settings_say(monkeypatch, tmp_path):
     folder = Path(environs[0]["PROMETHEUS_MULTIPROC_DIR"])
     assert folder.is_dir()
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(folder))
-    web_server.on_exit(None)
+    web_server.remove_counts()
     assert not folder.exists()
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    web_server.on_exit(None)
+    web_server.remove_counts()
     assert tmp_path.exists()  # a folder that the site chose is its own

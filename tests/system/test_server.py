@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +15,7 @@ import requests
 from tests.cases import EXTENSION, all_cases, without_fingerprint
 from tests.charts import condition, request
 from tests.patients import PATIENTS, request_for
-from tests.system.conftest import served
+from tests.system.conftest import free_port, served
 from tests.tokens import ISS, public_key, token
 
 URL = "/cds-services/dry-needling-order-select"
@@ -102,3 +105,27 @@ def test_two_worker_processes_reject_the_same_token_between_them(tmp_path):
                     for _ in range(12)
                 ]
             assert sorted(future.result().status_code for future in futures) == [200] + [401] * 11
+
+
+def test_a_service_that_cannot_start_says_why_once_and_ends(tmp_path):
+    environ = {"CDS_JWT": "services", "CDS_ISSUERS_FILE": str(tmp_path / "none"), "CDS_DATA_FOLDER": str(tmp_path)}
+    environ["TMPDIR"] = str(tmp_path)
+    command = [sys.executable, "-m", "cds_service", "serve"]
+    ended = subprocess.run(
+        command,
+        check=False,
+        env={**os.environ, **environ, "CDS_PORT": str(free_port())},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert ended.returncode == 3
+    assert ended.stderr.count("Cannot start: ") == 1
+    assert "Traceback" not in ended.stderr
+    assert "Serving on" not in ended.stderr
+    assert not list(tmp_path.glob("cds-metrics-*"))
+
+
+def test_where_the_service_is_is_told_when_it_is_there():
+    with served() as (url, process):
+        assert any(url in process.stderr.readline() for _ in range(4))  # among what the web server says
