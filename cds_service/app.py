@@ -40,7 +40,6 @@ from cds_service.store.recorder import Recorder, Watch
 from cds_service.store.repeats import Repeats
 from cds_service.store.spool import Spool
 from cds_service.store.used_tokens import UsedTokens
-from cds_service.trust.client_jwt import Gatekeeper
 from cds_service.trust.issuers import read as read_issuers
 from cds_service.trust.key_sets import KeySets
 from cds_service.web import evidence_page, preview_page, report_page
@@ -179,6 +178,9 @@ def _entrance(settings: Settings, used: UsedTokens | None) -> Entrance:
     seconds = settings.call_milliseconds / 1000
     gatekeeper = None
     if used is not None:
+        # Only here: it loads cryptography, 9 MB for every worker, which nothing else needs.
+        from cds_service.trust.client_jwt import Gatekeeper  # noqa: PLC0415
+
         issuers = read_issuers(Path(settings.issuers_file))
         gatekeeper = Gatekeeper(issuers, KeySets(), used.use, settings.audiences)
     elif settings.exposed:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import fields
 from importlib import import_module
 
 import click
 
+from cds_service.errors import SettingsError
 from cds_service.metrics import FOLDER_PREFIX, SHARED_FOLDER
 from cds_service.settings import Settings, environment_variable, settings_or_exit
+from cds_service.store.database import Database
 
 _ELSEWHERE = {
     "call": ("cds_service.call_commands", "call"),
@@ -58,6 +61,7 @@ def serve() -> None:
       CDS_PORT=9000 CDS_WORKERS=4 cds-service serve
     """
     settings = settings_or_exit()
+    _migrate(settings)
     # Memory that a thread gives back is otherwise kept for that thread alone: a quarter more for large charts.
     environ = {SHARED_FOLDER: tempfile.mkdtemp(prefix=FOLDER_PREFIX), "MALLOC_ARENA_MAX": "1", **os.environ}
     arguments = [
@@ -68,6 +72,14 @@ def serve() -> None:
     os.execve(  # noqa: S606 - our own interpreter, no shell wanted
         sys.executable, [sys.executable, "-m", *arguments], environ
     )
+
+
+def _migrate(settings: Settings) -> None:
+    """Bring the tables up to date here: what that loads, 7 MB, would otherwise stay with every worker process."""
+    with suppress(SettingsError):  # the next program tells what is wrong, of this and all else
+        database = Database(settings.database_url)
+        database.reachable()
+        database.close()
 
 
 @main.command("settings")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, g, jsonify, request
 
@@ -19,7 +20,9 @@ from cds_service.journal import Journal
 from cds_service.load import Baton, RateLimit, Turnstile
 from cds_service.metrics import Metrics
 from cds_service.services import SPECIFICATION_VERSION, Registry
-from cds_service.trust.client_jwt import Gatekeeper
+
+if TYPE_CHECKING:  # loaded only where tokens are checked
+    from cds_service.trust.client_jwt import Gatekeeper
 
 KNOWLEDGE_VERSION_HEADER = "Knowledge-Version"
 

@@ -12,7 +12,7 @@ from cds_service.call import answer
 from tests.bench.bodies import real_request
 from tests.charts import bundle, code, condition, needling, request, score
 
-FEW, MANY = 300, 3000
+FEW, MANY = 200, 2000
 MOST = 30
 """Ten times the resources may take this much longer; were it a matter of pairs, they would take a hundred times."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from cds_service import knowledge
 from cds_service.errors import KnowledgeError
 from cds_service.knowledge import fingerprint
+from hooks.dry_needling import guideline as guideline_module
 from hooks.dry_needling.facts import FACT_SPACE
 from hooks.dry_needling.guideline import KNOWLEDGE
 from tests.cases import FIXTURES
@@ -56,6 +58,24 @@ def test_broken_evidence_is_refused(evidence, must_say, tmp_path):
     with pytest.raises(KnowledgeError, match=r"evidence\.toml") as refused:
         load(tmp_path)
     assert str(refused.value) == must_say
+
+
+@pytest.mark.parametrize(
+    ("summary", "said"),
+    [
+        ("{order}: " + "x" * 90, "rule R1: summary: must stay under 140 characters, also for several orders"),
+        ("{order}: " + "\N{CHART WITH DOWNWARDS TREND}" * 45, "rule R1: summary: must stay under 140 characters"),
+        ("{orders}: no", r"rule R1: summary: \{order\} is the only placeholder"),
+        ("{order: no", r"rule R1: summary: \{order\} is the only placeholder"),
+    ],
+)
+def test_a_summary_that_would_make_an_invalid_card_is_refused_at_start(summary, said, guideline):
+    """R2, V8: cards are not validated once more when they are sent."""
+    table = guideline.knowledge.table
+    rules = tuple(replace(rule, summary=summary) if rule.id == "R1" else rule for rule in table.rules)
+    knowledge = replace(guideline.knowledge, table=replace(table, rules=rules))
+    with pytest.raises(KnowledgeError, match=said):
+        guideline_module._check_summaries(knowledge, guideline.words)
 
 
 def test_a_missing_file_is_named(tmp_path):
