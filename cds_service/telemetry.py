@@ -9,7 +9,6 @@ import traceback
 from types import TracebackType
 from typing import Any
 
-import orjson
 import structlog
 
 
@@ -19,7 +18,7 @@ def configure(level: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(lambda event, **_: orjson.dumps(event, default=str).decode()),
+            structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),

@@ -103,7 +103,15 @@ def soak(seconds: int) -> Soaked:
                 done.set()
                 watcher.join()
         lines = (folder / "log").read_text(encoding="utf-8").splitlines()
-    return Soaked(answers, samples, [line for line in lines if '"level": "error"' in line or "Traceback" in line])
+    return Soaked(answers, samples, [line for line in lines if is_error(line)])
+
+
+def is_error(line: str) -> bool:
+    """Tell whether a line of the log tells of an error: one of ours at that level, or a trace of somebody else's."""
+    try:
+        return orjson.loads(line)["level"] not in ("debug", "info", "warning")
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "Traceback" in line or "[ERROR]" in line or "[CRITICAL]" in line
 
 
 def main() -> None:
