@@ -88,13 +88,12 @@ class Entrance:
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("Content-Encoding is not supported")
         length = request.content_length
+        body = b""
         if length is None:  # streamed: its size shows only in reading
             body = request.get_data(cache=False)
-        elif length > self.max_body_bytes:
-            raise BodyTooLarge("The body is larger than this service accepts")
-        else:  # at once, rather than in pieces that are put together again
+        elif length <= self.max_body_bytes:  # at once, rather than in pieces that are put together again
             body = request.environ["wsgi.input"].read(length)
-        if len(body) > self.max_body_bytes:
+        if max(length or 0, len(body)) > self.max_body_bytes:
             raise BodyTooLarge("The body is larger than this service accepts")
         if len(body) < (length or 0):
             raise InvalidRequest("The body is shorter than Content-Length says")

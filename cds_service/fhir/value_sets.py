@@ -121,7 +121,7 @@ class ValueSets:
         return isinstance(codings, list) and bool(codings) and all(map(self._code_means_nothing, codings))
 
     def meaningful(self, resources: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return the resources whose code does not mean nothing: one look-up for each of the others."""
+        """Return the resources whose code may mean something: one look-up for each of the others."""
         meaningless = self._meaningless
         kept = []
         for resource in resources:
@@ -136,7 +136,7 @@ class ValueSets:
         return kept
 
     def telling(self, resources: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return the resources whose code does not say nothing."""
+        """Return the resources whose code, or whose words, may say something: one look-up for each of the others."""
         silent = self._silent
         kept = []
         for resource in resources:

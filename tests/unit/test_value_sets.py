@@ -194,8 +194,11 @@ def test_a_filter_without_a_display_stands_for_itself(tmp_path):
 )
 def test_what_means_nothing_is_known_without_reading_its_words(concept, nothing):
     loaded = value_set_files.load(FOLDER)
+    resources = [{"code": concept}, {"code": concept, "id": "again"}]
     for _ in range(2):  # the second time from memory
         assert loaded.means_nothing(concept) is nothing
+        assert loaded.meaningful(resources) == ([] if nothing else resources)
+    assert loaded.meaningful([{}]) == [{}]  # without a code, whoever reads it decides
 
 
 def test_the_memory_of_codes_is_bounded():
@@ -228,3 +231,5 @@ def test_what_says_nothing_is_known_by_its_code_and_its_words(concept, silent, g
     for _ in range(2):  # the second time from memory, and after the same code with other words
         assert guideline.value_sets.says_nothing(concept) is silent
         assert guideline.value_sets.says_nothing(quiet)
+        asked = [{"code": quiet}, {"code": concept}, {}]
+        assert guideline.value_sets.telling(asked) == ([{}] if silent else [{"code": concept}, {}])
