@@ -63,6 +63,7 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     app = Flask("cds_service", static_folder=None)
     # One more than allowed: a streamed body is cut off there without a word, and its length then tells.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
+    app.url_map.merge_slashes = False  # a path we do not know is refused; no chart is sent on to another
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider protocol does not declare it
     registry = Registry(services, settings.shared_service_id)
     store = _store(settings, clock)
