@@ -83,7 +83,7 @@ def _migrate(settings: Settings) -> None:
 
 
 @main.command("settings")
-def showsettings_or_exit() -> None:
+def show_settings() -> None:
     r"""List every setting: its environment variable, value now, default and meaning.
 
     \b

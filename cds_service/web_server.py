@@ -1,4 +1,4 @@
-"""What the web server's first process does when it is ready, and leaves behind when it ends: nothing."""
+"""How the web server is set up, what it says when it is ready, and leaves behind when it ends: nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from typing import Any
 from cds_service.metrics import FOLDER_PREFIX, SHARED_FOLDER
 
 _FIRST = os.getpid()
+
+# Otherwise gunicorn opens a socket in the user's home, by which the running server can be given other settings.
+control_socket_disable = True
 
 
 def when_ready(server: Any) -> None:

@@ -129,3 +129,14 @@ def test_a_service_that_cannot_start_says_why_once_and_ends(tmp_path):
 def test_where_the_service_is_is_told_when_it_is_there():
     with served() as (url, process):
         assert any(url in process.stderr.readline() for _ in range(4))  # among what the web server says
+
+
+def test_nothing_is_written_into_the_home_of_who_runs_it(tmp_path):
+    """gunicorn would open a socket in the user's home, by which the server can be reconfigured while it runs."""
+    home = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    with served(CDS_WORKERS="1", **home) as (url, process):
+        assert requests.post(url + URL, json=request(condition("M54.2")), timeout=5).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=10)[1]
+    assert "Control socket" not in said
+    assert not list(tmp_path.iterdir())
