@@ -12,7 +12,7 @@ CdsError
 ├── UnknownPath (404)               nothing is served here
 ├── MethodNotAllowed (405)          the path exists, the method does not
 ├── PrefetchMissing (412)           required data was neither prefetched nor fetchable
-├── TooManyResources (413)          the prefetch holds more resources than allowed
+├── TooManyResources (413)          the prefetch or the draft orders hold more than one call may bring
 ├── BodyTooLarge (413)              the body is over the limit
 ├── UnsupportedMediaType (415)      the body is not declared as application/json
 ├── TooManyRequests (429)           this client calls too often
@@ -168,7 +168,7 @@ class BodyTooLarge(CdsError):
 
 
 class TooManyResources(CdsError):
-    """The prefetch holds more resources than one call may bring."""
+    """The prefetch, or the prefetch and the draft orders together, hold more than one call may bring."""
 
     status = 413
     issue_code = "too-costly"

@@ -11,9 +11,20 @@ from datetime import date
 
 from hooks.dry_needling import durations, grounds
 from hooks.dry_needling.facts import Care, Chronicity, Facts
-from hooks.dry_needling.findings import ChartFindings, Findings, Meaning, PainScore, Problem, Session
+from hooks.dry_needling.findings import (
+    LOW_BACK_PAIN,
+    ChartFindings,
+    Findings,
+    Meaning,
+    PainScore,
+    Problem,
+    Session,
+    in_order,
+    meaning,
+    together,
+)
 from hooks.dry_needling.grounds import STATED_REASON, Ground
-from hooks.dry_needling.indication import Indication, in_order, indication_of, meaning
+from hooks.dry_needling.indication import Indication, indication_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ def assess(findings: Findings, today: date) -> Assessment:
     """Answer every question of the decision table for one order on one day."""
     order, chart = findings.order, findings.chart
     indication = indication_of(findings)
-    everything = in_order((*order.reasons, *chart.problems))
+    everything = together(order.reasons, chart.problems)
     modifiers = meaning(everything, {Meaning.CHRONIC_PAIN})
     duration, duration_from = durations.chronicity(indication.low_back, modifiers, today)
     radiculopathy = meaning(everything, {Meaning.LUMBAR_RADICULOPATHY})
@@ -126,15 +137,15 @@ def _care(chart: ChartFindings) -> Care:
 def _grounds(findings: Findings, answers: _Answers, *, past: bool) -> Iterable[Ground]:
     """Yield the grounds of every fact that has any, in the order in which a card tells them."""
     chart, reasons, indication = findings.chart, findings.order.reasons, answers.indication
-    pain = (*indication.low_back, *indication.other_pain)
-    low_back, stated = frozenset(indication.low_back), frozenset(reasons)
-    beside = tuple(p for p in answers.duration_from if p not in low_back)
+    pain = together(indication.low_back, indication.other_pain)
+    stated = frozenset(reasons)
+    beside = [p for p in answers.duration_from if LOW_BACK_PAIN.isdisjoint(p.meanings)]
     for fact, role, problems in (
         ("low_back_pain", "low back pain", indication.low_back),
         ("chronicity", "duration", beside),
         ("facet_pain", "facet pain", indication.facet),
         ("headache", "headache", indication.headache),
-        ("musculoskeletal_pain", "pain", in_order(pain)),
+        ("musculoskeletal_pain", "pain", pain),
         (STATED_REASON, "stated reason", meaning(reasons, {Meaning.SOMETHING_ELSE})),
         ("lumbar_radiculopathy", "nerve-root pain", answers.radiculopathy),
         ("degenerative_lumbar_disease", "degenerative disease", answers.degenerative),

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
 from hooks.dry_needling.facts import Baseline, Chronicity, EarlierNeedling
-from hooks.dry_needling.findings import Meaning, PainScore, Problem, Session
-from hooks.dry_needling.indication import meaning
+from hooks.dry_needling.findings import Meaning, PainScore, Problem, Session, meaning
 
 SUBACUTE_FROM_DAYS = 42
 CHRONIC_FROM_DAYS = 84

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -138,6 +140,10 @@ class OrderFindings:
     reasons: tuple[Problem, ...] = ()
     reason_unread: bool = False
 
+    def __post_init__(self) -> None:
+        """Bring the reasons into a fixed order, so that nothing depends on theirs in the order."""
+        object.__setattr__(self, "reasons", in_order(self.reasons))
+
 
 @dataclass(frozen=True, slots=True)
 class ChartFindings:
@@ -166,6 +172,16 @@ class ChartFindings:
     missing: tuple[str, ...] = ()
     procedures_missing: bool = False
 
+    def __post_init__(self) -> None:
+        """Bring the problems into a fixed order, once for all orders, so that nothing depends on that of the chart."""
+        object.__setattr__(self, "problems", in_order(self.problems))
+
+    @property
+    def entries(self) -> int:
+        """Return how many entries each order is weighed against."""
+        lists = (self.problems, self.scores, self.sessions, self.ablations, self.care_tried, self.active_therapy)
+        return sum(map(len, (*lists, self.uncoded, self.unreadable)))
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -173,3 +189,28 @@ class Findings:
 
     order: OrderFindings
     chart: ChartFindings
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return problems without repeats, in an order that does not depend on the order they come in."""
+    found = tuple(problems)
+    return found if len(found) < 2 else tuple(sorted(dict.fromkeys(found), key=_place))
+
+
+def together(*lists: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Return lists of problems that are each in order as one such list."""
+    filled = [problems for problems in lists if problems]
+    if len(filled) > 1:
+        return in_order(problem for problems in filled for problem in problems)
+    return filled[0] if filled else ()
+
+
+def meaning(problems: Iterable[Problem], meanings: AbstractSet[Meaning]) -> tuple[Problem, ...]:
+    """Return the problems that mean any of these, in the order they come in."""
+    return tuple([problem for problem in problems if not meanings.isdisjoint(problem.meanings)])
+
+
+def _place(problem: Problem) -> tuple[object, ...]:
+    onset = problem.onset
+    when = (onset.earliest, onset.latest, onset.words, onset.at_least) if onset else ()
+    return problem.entry.reference, problem.entry.display, sorted(problem.meanings), when

@@ -36,9 +36,10 @@ def of_problems(fact: str, role: str, problems: Iterable[Problem], reasons: froz
     found = tuple(problems)
     if not found:
         return
+    stated = tuple(p for p in found if p in reasons) if reasons else ()
     for origin, part in (
-        ("order reason", tuple(p for p in found if p in reasons)),
-        ("problem list", tuple(p for p in found if p not in reasons)),
+        ("order reason", stated),
+        ("problem list", tuple(p for p in found if p not in reasons) if stated else found),
     ):
         if part:
             yield Ground(fact, f"{role} ({origin})", entries_of(part), _told(part))
@@ -73,8 +74,8 @@ def scored(score: PainScore | None) -> str:
 
 
 def entries_of(problems: Iterable[Problem]) -> tuple[Entry, ...]:
-    """Return the entries of problems, each once."""
-    return tuple(sorted({problem.entry for problem in problems}))
+    """Return the entries of problems, each once; problems are in order, and so are their entries."""
+    return tuple(dict.fromkeys([problem.entry for problem in problems]))
 
 
 def listed(entries: Iterable[Entry]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hooks.dry_needling.findings import LOW_BACK_PAIN, OTHER_PAIN, Findings, Meaning, Problem, Region
+from hooks.dry_needling.findings import LOW_BACK_PAIN, OTHER_PAIN, Findings, Meaning, Problem, Region, meaning, together
 
 _DECISIVE = LOW_BACK_PAIN | OTHER_PAIN | {Meaning.HEADACHE, Meaning.FACET_WORDS, Meaning.SOMETHING_ELSE}
 LUMBAR_DISEASE = frozenset({Meaning.DEGENERATIVE_LUMBAR_DISEASE, Meaning.LUMBAR_RADICULOPATHY})
@@ -41,11 +41,10 @@ def _from_reasons(findings: Findings) -> Indication:
     lumbar = bool(meaning(reasons, LUMBAR_DISEASE))
     if not low_back and lumbar:  # degenerative disease or radiculopathy, with low back pain in the chart
         low_back = meaning(problems, LOW_BACK_PAIN)
-    facet = (*_facet(reasons, findings), *(_facet(problems, findings) if low_back else ()))
     return Indication(
         explicit=True,
-        low_back=in_order((*low_back, *meaning(problems, LOW_BACK_PAIN))) if low_back else (),
-        facet=in_order(facet),
+        low_back=together(low_back, meaning(problems, LOW_BACK_PAIN)) if low_back else (),
+        facet=together(_facet(reasons, findings), _facet(problems, findings) if low_back else ()),
         headache=meaning(reasons, {Meaning.HEADACHE}),
         other_pain=meaning(reasons, OTHER_PAIN),
         awaits_chart=lumbar and not low_back,
@@ -69,27 +68,5 @@ def _from_problem_list(findings: Findings) -> Indication:
 
 def _facet(problems: Iterable[Problem], findings: Findings) -> tuple[Problem, ...]:
     """Return facet-mediated pain: facet words, or facet disease with an earlier lumbar radiofrequency ablation."""
-    return in_order(
-        p
-        for p in problems
-        if Meaning.FACET_WORDS in p.meanings
-        or (Meaning.LUMBAR_FACET_DISEASE in p.meanings and findings.chart.ablations)
-    )
-
-
-def meaning(problems: Iterable[Problem], meanings: Iterable[Meaning]) -> tuple[Problem, ...]:
-    """Return the problems that mean any of these."""
-    wanted = frozenset(meanings)
-    return in_order([problem for problem in problems if not wanted.isdisjoint(problem.meanings)])
-
-
-def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return problems without repeats, in an order that does not depend on the order of the chart."""
-    found = tuple(problems)
-    return found if len(found) < 2 else tuple(sorted(dict.fromkeys(found), key=_place))
-
-
-def _place(problem: Problem) -> tuple[object, ...]:
-    onset = problem.onset
-    when = (onset.earliest, onset.latest, onset.words, onset.at_least) if onset else ()
-    return problem.entry.reference, problem.entry.display, sorted(problem.meanings), when
+    disease = {Meaning.LUMBAR_FACET_DISEASE} if findings.chart.ablations else set[Meaning]()
+    return meaning(problems, {Meaning.FACET_WORDS} | disease)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from functools import partial
 
+from cds_service.errors import TooManyResources
 from cds_service.fhir.chart import Availability, Chart
 from cds_service.hook_request import HookRequest
 from cds_service.services import CdsService, Content, Guidance, PrefetchMissing, PrefetchTemplate, SiteConfiguration
@@ -23,6 +24,9 @@ _MISSING_WORDS = {
     "serviceRequests": "other orders",
     "carePlans": "care plans",
 }
+
+_MOST_WEIGHED = 25_000
+"""Chart entries that matter, times needling orders: a fifth of a second. A real session has a few hundred."""
 
 _DESCRIPTION = (
     "When dry needling or trigger-point injection is ordered: warns where the evidence is against it (chronic low back "
@@ -86,6 +90,7 @@ def answer(loaded: Guideline, request: HookRequest, chart: Chart, today: date) -
 
     Raises:
         PrefetchMissing: a needling order cannot be decided, because conditions could not be had (conformance P2).
+        TooManyResources: there are more orders and chart entries than can be weighed in time.
     """
     read = orders.read(request.context.draft_orders, request.selections, chart, loaded, today)
     decided = tuple(_decided(read, chart, loaded, today)) if read.needling else ()
@@ -109,6 +114,8 @@ def answer(loaded: Guideline, request: HookRequest, chart: Chart, today: date) -
 
 def _decided(read: OrdersRead, chart: Chart, loaded: Guideline, today: date) -> list[Decided]:
     in_chart = _chart_findings(read, chart, loaded, today)
+    if in_chart.entries * len(read.needling) > _MOST_WEIGHED:
+        raise TooManyResources("There are too many needling orders for so many chart entries that matter to them")
     decided = []
     for order in read.needling:
         findings = Findings(order.findings, in_chart)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cds_service.main import create
 from tests.cases import TODAY, own_settings
-from tests.charts import bundle, condition, request
+from tests.charts import bundle, condition, needling, request
 
 PATH = "/cds-services/dry-needling-order-select"
 
@@ -45,3 +45,15 @@ def test_a_call_with_little_time_does_not_spend_it_on_fetching():
     response = hurried.post(PATH, json=sent)
     assert response.status_code == 200
     assert "Not available: pain scores." in response.json["cards"][0]["detail"]
+
+
+def test_orders_times_chart_entries_are_bounded():
+    """Each needling order is weighed against all that matters in the chart: 300 times 300 are too many."""
+    problems = [condition("M54.50", onsetDateTime="2020-01-01") | {"id": f"c{number}"} for number in range(300)]
+    for orders, status in ((50, 200), (300, 413)):
+        sent = request(*problems, order=needling())
+        sent["context"]["draftOrders"] = bundle(*(needling(id=f"o{number}") for number in range(orders)))
+        sent["context"]["selections"] = [f"ServiceRequest/o{number}" for number in range(orders)]
+        answered = client().post(PATH, json=sent)
+        assert answered.status_code == status
+    assert answered.json["issue"][0]["code"] == "too-costly"
