@@ -14,7 +14,7 @@ from cds_service.fhir.chart import Chart
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.prefetch import gather
 from cds_service.hook_request import HookRequest, hook_of, read_request
-from cds_service.protocol import CardsResponse
+from cds_service.protocol import encode
 from cds_service.services import CdsService, Guidance, Registry
 
 Repeats = Callable[[HookRequest, CdsService, Guidance], frozenset[str]]
@@ -94,9 +94,9 @@ def answer(
     withheld: frozenset[str] = frozenset()
     if support.repeats and guidance.cards:
         withheld = support.repeats(request, service, guidance)
-    shown = [card for card in guidance.cards if card.uuid not in withheld]
+    shown = [card for card in guidance.cards if card["uuid"] not in withheld]
     missing = tuple(template.key for template in service.templates if not chart.obtained(template.key))
-    return Answer(CardsResponse(cards=shown).encode(), request, guidance, service, outcomes, missing, withheld)
+    return Answer(encode(shown), request, guidance, service, outcomes, missing, withheld)
 
 
 def _chart(service: CdsService, request: HookRequest, support: Support) -> tuple[Chart, Mapping[str, str]]:

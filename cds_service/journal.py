@@ -84,17 +84,17 @@ class Journal:
         return self._pseudonyms.of("patient", client, request.fhir_server or "", patient_id)
 
     def _card(self, card: Card, service: CdsService, guidance: Guidance, withheld: frozenset[str]) -> CardRecord:
-        subject = guidance.subjects[card.uuid]
+        subject = guidance.subjects[card["uuid"]]
         # New content is a new ground: what a clinician overrode was said by the old one.
         grounds = (*subject.grounds, service.review.version)
         return CardRecord(
-            uuid=card.uuid,
+            uuid=card["uuid"],
             rule=subject.rule,
-            indicator=card.indicator,
+            indicator=card["indicator"],
             codes=subject.codes,
             orders=frozenset(self._pseudonyms.of("order", words) for words in subject.orders),
             grounds=frozenset(self._pseudonyms.of("ground", words) for words in grounds),
-            repeat=card.uuid in withheld,
+            repeat=card["uuid"] in withheld,
             suggestions=subject.suggestions,
         )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
 
 from cds_service.feedback_request import Feedback
 from cds_service.hook_request import Envelope, OrderSelectContext, OrderSignContext
-from cds_service.protocol import CardsResponse, ServiceDescription
+from cds_service.protocol import CARDS_RESPONSE, SERVICE_DESCRIPTION
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -58,10 +59,11 @@ def description(service_ids: list[str], base_url: str, version: str) -> dict[str
         version: of the CDS Hooks specification.
     """
     schemas: dict[str, Any] = {"OperationOutcome": _OUTCOME}
-    envelope, select, sign, feedback, cards, service = (
-        _schema(model, schemas)
-        for model in (Envelope, OrderSelectContext, OrderSignContext, Feedback, CardsResponse, ServiceDescription)
+    envelope, select, sign, feedback = (
+        _schema(TypeAdapter(model), schemas, "validation")
+        for model in (Envelope, OrderSelectContext, OrderSignContext, Feedback)
     )
+    cards, service = (_schema(form, schemas, "serialization") for form in (CARDS_RESPONSE, SERVICE_DESCRIPTION))
     # Which of the two contexts is meant follows from the hook.
     schemas["Envelope"]["properties"]["context"] = {"anyOf": [select, sign]}
     services = {"type": "array", "items": service}
@@ -100,14 +102,13 @@ def description(service_ids: list[str], base_url: str, version: str) -> dict[str
     }
 
 
-def _schema(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, str]:
-    """Add a model and all it refers to; return the reference to it."""
-    mode = "serialization" if model in (CardsResponse, ServiceDescription) else "validation"
-    made = model.model_json_schema(ref_template=_REFERENCE, mode=mode)  # type: ignore[arg-type]
+def _schema(form: TypeAdapter[Any], schemas: dict[str, Any], mode: JsonSchemaMode) -> dict[str, str]:
+    """Add what a form describes, and all it refers to; return the reference to it."""
+    made = form.json_schema(ref_template=_REFERENCE, mode=mode)
     for name, schema in made.pop("$defs", {}).items():
         schemas[name] = _never_null(schema)
-    schemas[model.__name__] = _never_null(made)
-    return {"$ref": _REFERENCE.format(model=model.__name__)}
+    schemas[made["title"]] = _never_null(made)
+    return {"$ref": _REFERENCE.format(model=made["title"])}
 
 
 def _never_null(schema: Mapping[str, Any]) -> dict[str, Any]:

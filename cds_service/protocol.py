@@ -1,29 +1,34 @@
-"""CDS Hooks answers as the specification words them: discovery, cards, suggestions, actions.
+"""CDS Hooks answers as the specification words them: discovery, cards, suggestions, actions, as plain JSON.
 
-Cards are made with `model_construct`: what is ours, and checked at start, needs no second validation in each answer.
-Tests validate every answer they get against these models.
+What is ours, and checked by types and at start, needs no validation in each answer. Tests validate every answer they
+get against these definitions, of which the OpenAPI description is made.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,  # pydantic cannot read those of typing before Python 3.12
+)
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic.alias_generators import to_camel
+import orjson
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter, with_config
+from typing_extensions import TypedDict
 
 SUMMARY_LIMIT = 140
 """A card's summary must be shorter than this, in characters and in UTF-16 units (conformance R2, V8)."""
 
 NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 
-
-class _Sent(BaseModel):
-    """What we answer: absent rather than null (D5), no field that the specification does not know."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+# What we answer has no field that the specification does not know, and absent rather than null (D5).
+_sent = with_config(ConfigDict(extra="forbid"))
 
 
-class Coding(_Sent):
+@_sent
+class Coding(TypedDict):
     """A coded value (R2, R5)."""
 
     system: NonEmpty
@@ -31,46 +36,49 @@ class Coding(_Sent):
     display: NonEmpty
 
 
-class Source(_Sent):
+@_sent
+class Source(TypedDict):
     """Where a card's advice comes from (R2)."""
 
     label: NonEmpty
-    url: NonEmpty | None = None
+    url: NotRequired[NonEmpty]
     topic: Coding
 
 
-class Link(_Sent):
+@_sent
+class Link(TypedDict):
     """A link to further reading (R6); we send absolute ones only."""
 
     label: NonEmpty
     url: NonEmpty
-    type: Literal["absolute"] = "absolute"
+    type: Literal["absolute"]
 
 
-class Action(_Sent):
+@_sent
+class Action(TypedDict):
     """What a suggestion does to the draft orders (R4)."""
 
     type: Literal["create", "update", "delete"]
     description: NonEmpty
-    resource: dict[str, Any] | None = None
-    resource_id: NonEmpty | None = None
-
-    @model_validator(mode="after")
-    def _one_of_resource_and_id(self) -> Action:
-        wanted = self.resource_id if self.type == "delete" else self.resource
-        other = self.resource if self.type == "delete" else self.resource_id
-        if wanted is None or other is not None:
-            raise ValueError("create and update carry resource, delete carries resourceId, never both")
-        return self
+    resource: NotRequired[dict[str, Any]]
+    resourceId: NotRequired[NonEmpty]
 
 
-class Suggestion(_Sent):
+def _one_of_resource_and_id(action: Action) -> Action:
+    wanted, other = ("resourceId", "resource") if action["type"] == "delete" else ("resource", "resourceId")
+    if wanted not in action or other in action:
+        raise ValueError("create and update carry resource, delete carries resourceId, never both")
+    return action
+
+
+@_sent
+class Suggestion(TypedDict):
     """A change the clinician can accept with one click (R3)."""
 
     label: NonEmpty
     uuid: NonEmpty
-    is_recommended: bool | None = None
-    actions: Annotated[list[Action], Field(min_length=1)]
+    isRecommended: NotRequired[bool]
+    actions: Annotated[list[Annotated[Action, AfterValidator(_one_of_resource_and_id)]], Field(min_length=1)]
 
 
 Indicator = Literal["info", "warning", "critical"]
@@ -87,7 +95,8 @@ def _short(text: str) -> str:
     return text
 
 
-class Card(_Sent):
+@_sent
+class Card(TypedDict):
     """One piece of advice (R2)."""
 
     uuid: NonEmpty
@@ -95,37 +104,47 @@ class Card(_Sent):
     indicator: Indicator
     detail: NonEmpty
     source: Source
-    suggestions: Annotated[list[Suggestion], Field(min_length=1)] | None = None
-    selection_behavior: Literal["any", "at-most-one"] | None = None
-    override_reasons: Annotated[list[Coding], Field(min_length=1)] | None = None
-    links: Annotated[list[Link], Field(min_length=1)] | None = None
-    extension: dict[str, dict[str, Any]] | None = None
-
-    @model_validator(mode="after")
-    def _suggestions_need_a_behaviour(self) -> Card:
-        if (self.suggestions is None) != (self.selection_behavior is None):
-            raise ValueError("selectionBehavior goes with suggestions")
-        return self
+    suggestions: NotRequired[Annotated[list[Suggestion], Field(min_length=1)]]
+    selectionBehavior: NotRequired[Literal["any", "at-most-one"]]
+    overrideReasons: NotRequired[Annotated[list[Coding], Field(min_length=1)]]
+    links: NotRequired[Annotated[list[Link], Field(min_length=1)]]
+    extension: NotRequired[dict[str, dict[str, Any]]]
 
 
-class CardsResponse(_Sent):
+def _suggestions_need_a_behaviour(card: Card) -> Card:
+    if ("suggestions" in card) != ("selectionBehavior" in card):
+        raise ValueError("selectionBehavior goes with suggestions")
+    return card
+
+
+@_sent
+class CardsResponse(TypedDict):
     """The answer to a call (R1); no guidance is an empty list."""
 
-    cards: list[Card]
-
-    def encode(self) -> bytes:
-        """Return the answer as JSON."""
-        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+    cards: list[Annotated[Card, AfterValidator(_suggestions_need_a_behaviour)]]
 
 
-class ServiceDescription(_Sent):
+@_sent
+class ServiceDescription(TypedDict):
     """One entry of discovery (D2)."""
 
     id: NonEmpty
     hook: NonEmpty
     title: NonEmpty
     description: NonEmpty
-    usage_requirements: NonEmpty | None = None
-    prefetch: dict[str, str] | None = None
-    version: NonEmpty | None = None
-    hook_version: NonEmpty | None = None
+    usageRequirements: NonEmpty
+    prefetch: dict[str, str]
+    version: NonEmpty
+    hookVersion: NonEmpty
+
+
+CARDS_RESPONSE = TypeAdapter(CardsResponse)
+"""Validates answers to calls, and describes them."""
+
+SERVICE_DESCRIPTION = TypeAdapter(ServiceDescription)
+"""Validates entries of discovery, and describes them."""
+
+
+def encode(cards: Sequence[Card]) -> bytes:
+    """Return the answer to a call as JSON."""
+    return orjson.dumps({"cards": cards})

@@ -23,11 +23,12 @@ def cards(found: Iterable[Card]) -> str:
 
 
 def _card(card: Card) -> str:
-    parts = [f"[{card.indicator.upper()}] {card.summary}", _plain(card.detail), f"Source: {card.source.label}"]
-    if card.suggestions:
+    summary = f"[{card['indicator'].upper()}] {card['summary']}"
+    parts = [summary, _plain(card["detail"]), f"Source: {card['source']['label']}"]
+    if "suggestions" in card:
         offered = [
-            f"  {'*' if suggestion.is_recommended else '-'} {suggestion.label} ({suggestion.actions[0].type})"
-            for suggestion in card.suggestions
+            f"  {'*' if offer.get('isRecommended') else '-'} {offer['label']} ({offer['actions'][0]['type']})"
+            for offer in card["suggestions"]
         ]
         parts.append("\n".join(["Suggestions (* recommended):", *offered]))
     return "\n\n".join(parts)

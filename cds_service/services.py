@@ -139,18 +139,18 @@ class CdsService:
     given by, or None when the guideline has nothing to say, so that nothing is fetched in vain."""
     handler: Callable[[HookRequest, Chart, date], Guidance]
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> ServiceDescription:
         """Return the service as discovery lists it (D2)."""
         return ServiceDescription(
             id=self.id,
             hook=self.hook,
             title=self.title,
             description=self.description,
-            usage_requirements=self.usage_requirements,
+            usageRequirements=self.usage_requirements,
             prefetch={template.key: template.query for template in self.templates},
             version=SPECIFICATION_VERSION,
-            hook_version=self.hook_version,
-        ).model_dump(by_alias=True, exclude_none=True)
+            hookVersion=self.hook_version,
+        )
 
 
 class Registry:

@@ -48,20 +48,20 @@ def _card(request: HookRequest, group: Sequence[Decided], loaded: Guideline, tod
     offered = suggestions.compose(
         suggestions.Card(uuid, request.context.patient_id.removeprefix("Patient/"), group, today), loaded
     )
-    # Every word is ours or a chart's own, within forms that are checked at start and by tests, not once more here.
-    card = Card.model_construct(
+    card = Card(
         uuid=str(uuid),
         summary=rule.summary.format(order=loaded.words.orders([item.order.findings.modality for item in group])),
         indicator=cast(Indicator, rule.indicator),
         detail=_detail(group, notes, cited, loaded),
         source=loaded.citations.sources[rule.id],
-        suggestions=[suggestion for _, suggestion in offered] or None,
-        selection_behavior="any" if offered else None,
-        override_reasons=list(loaded.actions.override_reasons),
-        links=_links(rule.id, cited, loaded),
-        extension={EXTENSION: _extension(group, notes, cited, loaded, today)},
     )
-    return card, _subject(group, {suggestion.uuid: name for name, suggestion in offered})
+    if offered:
+        card["suggestions"] = [suggestion for _, suggestion in offered]
+        card["selectionBehavior"] = "any"
+    card["overrideReasons"] = list(loaded.actions.override_reasons)
+    card["links"] = _links(rule.id, cited, loaded)
+    card["extension"] = {EXTENSION: _extension(group, notes, cited, loaded, today)}
+    return card, _subject(group, {suggestion["uuid"]: name for name, suggestion in offered})
 
 
 def _subject(group: Sequence[Decided], suggestion_names: dict[str, str]) -> Subject:
@@ -156,11 +156,11 @@ def _bullets(lines: Iterable[str]) -> str:
 def _links(rule: str, cited: Iterable[str], loaded: Guideline) -> list[Link]:
     """Link to the rule on the evidence page and to the primary sources."""
     page = loaded.citations.pages[rule]
-    found = {page.url: page}
+    found = {page["url"]: page}
     for name in cited:
         link = loaded.citations.statements[name].link
         if link is not None:
-            found.setdefault(link.url, link)
+            found.setdefault(link["url"], link)
     return list(found.values())
 
 

@@ -52,11 +52,13 @@ def cite(knowledge: Knowledge, evidence_url: str) -> Citations:
     for rule in rules:
         source = knowledge.evidence[rule.source]
         topic = Coding(system=TOPIC_SYSTEM, code=rule.topic, display=rule.name.replace("-", " "))
-        sources[rule.id] = Source(label=source.label, url=source.url or None, topic=topic)
+        sources[rule.id] = Source(label=source.label, topic=topic)
+        if source.url:
+            sources[rule.id]["url"] = source.url
     return Citations(
         statements={name: _citation(item) for name, item in knowledge.evidence.items()},
         sources=sources,
-        pages={rule.id: Link(label="Decision table and evidence", url=f"{evidence_url}#{rule.id}") for rule in rules},
+        pages={rule.id: _link("Decision table and evidence", f"{evidence_url}#{rule.id}") for rule in rules},
     )
 
 
@@ -66,6 +68,10 @@ def _citation(item: Evidence) -> Citation:
     return Citation(
         line=f"**{item.id}** {label}: {item.statement} Population: {item.population}. "
         f"Certainty: {strength}{item.certainty}.",
-        link=Link(label=item.label, url=item.url) if item.url else None,
+        link=_link(item.label, item.url) if item.url else None,
         reviews={"id": item.id, "reviewed": item.reviewed.isoformat(), "nextReview": item.next_review.isoformat()},
     )
+
+
+def _link(label: str, url: str) -> Link:
+    return Link(label=label, url=url, type="absolute")

@@ -105,7 +105,7 @@ def answer(loaded: Guideline, request: HookRequest, chart: Chart, today: date) -
     }
     return Guidance(
         cards=tuple(card for card, _ in composed),
-        subjects={card.uuid: subject for card, subject in composed},
+        subjects={card["uuid"]: subject for card, subject in composed},
         orders=len(read.needling),
         explain=partial(explain, read, decided, chart, loaded, today),
         log=log,

@@ -52,18 +52,18 @@ def _named(name: str, card: Card, known: Sequence[Decided], loaded: Guideline) -
         uuid = str(uuid5(card.uuid, f"{name} {item.order.findings.entry.reference}"))
         if name == "remove-order":
             reference = f"{item.order.resource['resourceType']}/{item.order.id}"
-            delete = Action.model_construct(type="delete", description=description, resource_id=reference)
-            yield Suggestion.model_construct(label=label, uuid=uuid, is_recommended=True, actions=[delete])
+            delete = Action(type="delete", description=description, resourceId=reference)
+            yield Suggestion(label=label, uuid=uuid, isRecommended=True, actions=[delete])
         elif not item.order.conforms or item.order.resource["resourceType"] != "ServiceRequest":
             continue  # nothing can be built upon an order that could not be read whole
         elif name == "review-12-weeks":
             resource = _with_note(item.order.resource, words["note"].format(**told))
-            update = Action.model_construct(type="update", description=description, resource=resource)
-            yield Suggestion.model_construct(label=label, uuid=uuid, actions=[update])
+            update = Action(type="update", description=description, resource=resource)
+            yield Suggestion(label=label, uuid=uuid, actions=[update])
         elif not item.assessment.facts.active_therapy:
             resource = _therapy_order(item.order.resource, card.patient_id, loaded)
-            create = Action.model_construct(type="create", description=description, resource=resource)
-            yield Suggestion.model_construct(label=label, uuid=uuid, actions=[create])
+            create = Action(type="create", description=description, resource=resource)
+            yield Suggestion(label=label, uuid=uuid, actions=[create])
             return  # one referral is enough, however many orders share the card
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from cds_service.protocol import Action, Card, Coding, Source
+from cds_service.protocol import CARDS_RESPONSE
 from hooks.dry_needling.cards import escaped
 from tests.cases import EXTENSION, TODAY
 from tests.charts import cards, code, condition, needling, request
@@ -171,29 +171,37 @@ def test_long_chart_text_is_cut_and_braces_do_no_harm(registry):
     assert "x" * 81 not in detail
 
 
-def card(**changes):
-    topic = Coding(system="urn:x", code="a", display="a")
-    fields = {"uuid": "u", "summary": "s", "indicator": "info", "detail": "d", "source": Source(label="l", topic=topic)}
-    return Card(**{**fields, **changes})
+def validated(**changes):
+    topic = {"system": "urn:x", "code": "a", "display": "a"}
+    card = {"uuid": "u", "summary": "s", "indicator": "info", "detail": "d", "source": {"label": "l", "topic": topic}}
+    return CARDS_RESPONSE.validate_python({"cards": [{**card, **changes}]})
 
 
 def test_a_summary_of_140_characters_or_utf_16_units_is_refused():
     """R2, V8."""
-    assert card(summary="x" * 139)
+    assert validated(summary="x" * 139)
     for summary in ("x" * 140, "\N{SYRINGE}" * 70):
         with pytest.raises(ValidationError):
-            card(summary=summary)
+            validated(summary=summary)
 
 
-def test_actions_and_suggestions_that_the_standard_forbids_cannot_be_built():
-    """R3, R4."""
+def test_actions_and_suggestions_that_the_standard_forbids_are_refused():
+    """R3, R4: by the definitions against which every answer that a test gets is validated."""
+
+    def offering(**action):
+        actions = [{"description": "d", **action}]
+        return {"suggestions": [{"label": "l", "uuid": "u", "actions": actions}], "selectionBehavior": "any"}
+
+    assert validated(**offering(type="delete", resourceId="a"))
     for wrong in (
         {"type": "delete"},
         {"type": "create"},
-        {"type": "delete", "resource": {}, "resource_id": "a"},
-        {"type": "update", "resource": {"a": 1}, "resource_id": "a"},
+        {"type": "delete", "resource": {}, "resourceId": "a"},
+        {"type": "update", "resource": {"a": 1}, "resourceId": "a"},
+        {"type": "create", "resource": {"a": 1}, "resource_id": "a"},
     ):
         with pytest.raises(ValidationError):
-            Action(description="d", **wrong)
-    with pytest.raises(ValidationError):
-        card(selection_behavior="any")
+            validated(**offering(**wrong))
+    for wrong in ({"selectionBehavior": "any"}, {"suggestions": [], "selectionBehavior": "any"}, {"links": None}):
+        with pytest.raises(ValidationError):
+            validated(**wrong)
