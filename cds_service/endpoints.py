@@ -179,9 +179,8 @@ def blueprint(
             fetched=dict(answered.fetched),
             **answered.guidance.log,
         )
-        response = Response(answered.body, mimetype="application/json")
-        response.headers[KNOWLEDGE_VERSION_HEADER] = answered.service.review.version
-        return response
+        headers = {KNOWLEDGE_VERSION_HEADER: answered.service.review.version}
+        return Response(answered.body, content_type="application/json", headers=headers)
 
     @views.post("/cds-services/<service_id>/feedback", strict_slashes=False)
     def feedback(service_id: str) -> Response:

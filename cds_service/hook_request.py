@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import (
@@ -117,17 +118,16 @@ class Envelope(Received):
         return self
 
 
-class HookRequest(BaseModel):
+@dataclass(frozen=True, slots=True)
+class HookRequest:
     """A CDS Hooks request: envelope and context typed, FHIR parts still raw JSON."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     hook: str
     hook_instance: str
     context: OrderSelectContext | OrderSignContext
     prefetch: dict[str, Any]
     fhir_server: str | None = None
-    fhir_authorization: FhirAuthorization | None = Field(default=None, repr=False)
+    fhir_authorization: FhirAuthorization | None = field(default=None, repr=False)
 
     @property
     def selections(self) -> tuple[str, ...] | None:
@@ -158,7 +158,7 @@ def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
         context = _CONTEXTS[hook].model_validate(envelope.context)
     except ValidationError as fault:
         raise InvalidFields(*issues_of(fault, "context")) from None
-    return HookRequest.model_construct(
+    return HookRequest(
         hook=envelope.hook,
         hook_instance=envelope.hook_instance,
         context=context,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -71,11 +71,9 @@ class Baton:
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[bool]:
         """Hold the baton for as long as the block runs."""
-        with self._lock:
-            yield
+        return self._lock
 
     @contextmanager
     def put_down(self) -> Iterator[None]:
