@@ -17,6 +17,7 @@ from cds_service.settings import Settings, environment_variable, settings_or_exi
 from cds_service.store.database import Database
 
 _ELSEWHERE = {
+    "check": ("cds_service.check_command", "check"),
     "call": ("cds_service.call_commands", "call"),
     "services": ("cds_service.call_commands", "services"),
     "report": ("cds_service.store_commands", "report_command"),

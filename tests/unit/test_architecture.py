@@ -27,7 +27,12 @@ HOMES = {
     "sqlalchemy": {"cds_service/store/"},
     "alembic": {"cds_service/store/"},
     "prometheus_client": {"cds_service/metrics.py"},
-    "click": {"cds_service/cli.py", "cds_service/call_commands.py", "cds_service/store_commands.py"},
+    "click": {
+        "cds_service/cli.py",
+        "cds_service/check_command.py",
+        "cds_service/call_commands.py",
+        "cds_service/store_commands.py",
+    },
     "jinja2": {"cds_service/web/"},
     "structlog": {"cds_service/telemetry.py"},
 }

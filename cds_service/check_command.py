@@ -1,0 +1,78 @@
+"""cds-service check: could the service start as it is set up, and what is wrong if it could not?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from cds_service.app import local_time
+from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError
+from cds_service.fhir.servers import AllowList
+from cds_service.main import load_registry
+from cds_service.settings import Settings, settings_or_exit
+from cds_service.store.database import Database
+from cds_service.trust.issuers import read as read_issuers
+
+
+@click.command()
+def check() -> None:
+    r"""Tell whether the service could start as it is set up: content, tokens, FHIR access, database.
+
+    Everything that is wrong is told, not the first fault alone. The database is brought up to date, as a start does.
+
+    \b
+    Examples:
+      cds-service check
+      CDS_SITE_VALUE_SETS=our-codes cds-service check
+    """
+    settings = settings_or_exit()
+    wrong = False
+    for name, look in _LOOKS.items():
+        try:
+            told = look(settings)
+        except (KnowledgeError, SettingsError) as error:
+            wrong, told = True, f"WRONG: {error}"
+        click.echo(f"{name:<14}{told}")
+    if wrong:
+        raise SystemExit(EXIT_MISCONFIGURED)
+
+
+def _content(settings: Settings) -> str:
+    """Tell which content cards would speak from, and whether a review of it is overdue."""
+    review = load_registry(settings).services[0].review
+    overdue = review.overdue(local_time().date())
+    late = f"OVERDUE: {', '.join(overdue)}" if overdue else "nothing overdue"
+    return f"{review.version}, next review {review.next_review.isoformat()}, {late}"
+
+
+def _tokens(settings: Settings) -> str:
+    """Tell whose tokens would be trusted."""
+    if not settings.checks_calls:
+        return "not asked for" + (", though others can reach the service" if settings.exposed else "")
+    return f"trusted of {', '.join(sorted(read_issuers(Path(settings.issuers_file))))}"
+
+
+def _fhir_servers(settings: Settings) -> str:
+    """Tell whether FHIR servers may be read."""
+    servers = len(AllowList.parse(settings.fhir_servers).servers)
+    return f"{servers} may be read" if servers else "none may be read: what is not prefetched is missing"
+
+
+def _database(settings: Settings) -> str:
+    """Tell whether the database answers; it must where it remembers used tokens."""
+    database = Database(settings.database_url)
+    answers = database.reachable()
+    database.close()
+    if not answers and settings.checks_calls:
+        raise SettingsError("CDS_DATABASE_URL: does not answer, and tokens cannot be checked without it")
+    return "answers" if answers else "does not answer: records would wait in the spool"
+
+
+_LOOKS: Mapping[str, Callable[[Settings], str]] = {
+    "content": _content,
+    "tokens": _tokens,
+    "FHIR servers": _fhir_servers,
+    "database": _database,
+}

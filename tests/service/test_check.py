@@ -1,0 +1,82 @@
+"""cds-service check: everything that would keep the service from starting, told at once and before it is started."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from cds_service.cli import main
+from tests.cases import TODAY
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Run the command in a folder of its own; return exit code and lines by their name."""
+
+    def run(**environ: str) -> tuple[int, dict[str, str]]:
+        own = {"CDS_DATA_FOLDER": str(tmp_path), "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.sqlite3"}
+        done = CliRunner(env={**own, **environ}).invoke(main, ["check"])
+        return done.exit_code, {line[:14].strip(): line[14:] for line in done.output.splitlines()}
+
+    return run
+
+
+def issuers(folder) -> dict[str, str]:
+    """Return settings that trust one issuer's tokens."""
+    path = folder / "issuers.toml"
+    path.write_text('[[issuer]]\niss = "https://ehr.example.org"\njku = ["https://ehr.example.org/jwks.json"]\n')
+    return {"CDS_JWT": "services", "CDS_ISSUERS_FILE": str(path)}
+
+
+def test_the_defaults_are_right(check):
+    code, told = check()
+    assert code == 0
+    assert told["content"].startswith("1.0.0+")
+    assert told["content"].endswith("nothing overdue")
+    assert told["tokens"] == "not asked for"
+    assert told["FHIR servers"] == "none may be read: what is not prefetched is missing"
+    assert told["database"] == "answers"
+
+
+def test_what_a_site_set_up_is_told(check, tmp_path):
+    code, told = check(CDS_FHIR_SERVERS="https://ehr.example.org/fhir, https://b.example.org", **issuers(tmp_path))
+    assert code == 0
+    assert told["tokens"] == "trusted of https://ehr.example.org"
+    assert told["FHIR servers"] == "2 may be read"
+
+
+def test_a_service_that_others_can_reach_without_tokens_is_told(check):
+    _, told = check(CDS_HOST="192.0.2.1", CDS_PUBLIC_URL="https://cds.example.org", CDS_JWT="off")
+    assert told["tokens"] == "not asked for, though others can reach the service"
+
+
+def test_overdue_reviews_are_told_and_keep_nothing_from_starting(check, monkeypatch):
+    monkeypatch.setattr("cds_service.check_command.local_time", lambda: TODAY.replace(year=2040))
+    code, told = check()
+    assert code == 0
+    assert "OVERDUE: guideline, E1" in told["content"]
+
+
+def test_everything_that_is_wrong_is_told_at_once(check, tmp_path):
+    (tmp_path / "codes").mkdir()
+    (tmp_path / "codes" / "ours.json").write_text("{")
+    code, told = check(
+        CDS_SITE_VALUE_SETS=str(tmp_path / "codes"), CDS_JWT="services", CDS_ISSUERS_FILE=str(tmp_path / "none")
+    )
+    assert code == 3
+    assert told["content"].startswith("WRONG: ours.json")
+    assert told["tokens"].startswith("WRONG: ")
+    assert told["database"] == "answers"
+
+
+def test_a_database_that_does_not_answer_is_wrong_only_where_it_remembers_tokens(check, tmp_path):
+    away = {"CDS_DATABASE_URL": f"sqlite:///{tmp_path}/none/cds.sqlite3"}
+    assert check(**away) == (0, check()[1] | {"database": "does not answer: records would wait in the spool"})
+    code, told = check(**away, **issuers(tmp_path))
+    assert code == 3
+    assert told["database"].startswith("WRONG: CDS_DATABASE_URL")
+
+
+def test_wrong_settings_have_exit_code_3_before_anything_is_looked_at(check):
+    code, _ = check(CDS_PORT="x")
+    assert code == 3
