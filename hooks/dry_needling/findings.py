@@ -177,7 +177,7 @@ class ChartFindings:
         object.__setattr__(self, "problems", in_order(self.problems))
 
     @property
-    def entries(self) -> int:
+    def entry_count(self) -> int:
         """Return how many entries each order is weighed against."""
         lists = (self.problems, self.scores, self.sessions, self.ablations, self.care_tried, self.active_therapy)
         return sum(map(len, (*lists, self.uncoded, self.unreadable)))

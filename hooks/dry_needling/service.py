@@ -114,7 +114,7 @@ def answer(loaded: Guideline, request: HookRequest, chart: Chart, today: date) -
 
 def _decided(read: OrdersRead, chart: Chart, loaded: Guideline, today: date) -> list[Decided]:
     in_chart = _chart_findings(read, chart, loaded, today)
-    if in_chart.entries * len(read.needling) > _MOST_WEIGHED:
+    if in_chart.entry_count * len(read.needling) > _MOST_WEIGHED:
         raise TooManyResources("There are too many needling orders for so many chart entries that matter to them")
     decided = []
     for order in read.needling:
