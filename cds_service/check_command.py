@@ -13,6 +13,7 @@ from cds_service.fhir.servers import AllowList
 from cds_service.main import load_registry
 from cds_service.settings import Settings, settings_or_exit
 from cds_service.store.database import Database
+from cds_service.store.pseudonyms import own_key
 from cds_service.trust.issuers import read as read_issuers
 
 
@@ -20,7 +21,8 @@ from cds_service.trust.issuers import read as read_issuers
 def check() -> None:
     r"""Tell whether the service could start as it is set up: content, tokens, FHIR access, database.
 
-    Everything that is wrong is told, not the first fault alone. The database is brought up to date, as a start does.
+    Everything that is wrong is told, not the first fault alone. The database is brought up to date and this machine's
+    key is made, as by a start.
 
     \b
     Examples:
@@ -70,9 +72,18 @@ def _database(settings: Settings) -> str:
     return "answers" if answers else "does not answer: records would wait in the spool"
 
 
+def _hashes(settings: Settings) -> str:
+    """Tell with which key patients and users would be hashed."""
+    if settings.hash_key:
+        return "with the site's key"
+    own_key(Path(settings.data_folder))
+    return "with this machine's own key"
+
+
 _LOOKS: Mapping[str, Callable[[Settings], str]] = {
     "content": _content,
     "tokens": _tokens,
     "FHIR servers": _fhir_servers,
     "database": _database,
+    "hashes": _hashes,
 }

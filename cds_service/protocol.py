@@ -7,15 +7,12 @@ get against these definitions, of which the OpenAPI description is made.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NotRequired,  # pydantic cannot read those of typing before Python 3.12
-)
+from typing import Annotated, Any, Literal, NotRequired
 
 import orjson
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter, with_config
+
+# Before Python 3.12 pydantic cannot read the TypedDict of typing.
 from typing_extensions import TypedDict
 
 SUMMARY_LIMIT = 140

@@ -36,6 +36,7 @@ def test_the_defaults_are_right(check):
     assert told["tokens"] == "not asked for"
     assert told["FHIR servers"] == "none may be read: what is not prefetched is missing"
     assert told["database"] == "answers"
+    assert told["hashes"] == "with this machine's own key"
 
 
 def test_what_a_site_set_up_is_told(check, tmp_path):
@@ -55,6 +56,14 @@ def test_overdue_reviews_are_told_and_keep_nothing_from_starting(check, monkeypa
     code, told = check()
     assert code == 0
     assert "OVERDUE: guideline, E1" in told["content"]
+
+
+def test_a_data_folder_that_is_not_there_is_wrong_unless_the_site_gives_the_key(check, tmp_path):
+    code, told = check(CDS_DATA_FOLDER=str(tmp_path / "none"))
+    assert code == 3
+    assert told["hashes"].startswith("WRONG: CDS_DATA_FOLDER")
+    code, told = check(CDS_DATA_FOLDER=str(tmp_path / "none"), CDS_HASH_KEY="x" * 16)
+    assert (code, told["hashes"]) == (0, "with the site's key")
 
 
 def test_everything_that_is_wrong_is_told_at_once(check, tmp_path):
