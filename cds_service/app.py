@@ -44,8 +44,6 @@ from cds_service.trust.issuers import read as read_issuers
 from cds_service.trust.key_sets import KeySets
 from cds_service.web import evidence_page, preview_page, report_page
 
-_PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-
 
 def local_time() -> datetime:
     """Return the time in the machine's own time zone, whose date a clinician there would call today."""
@@ -201,10 +199,8 @@ def _entrance(settings: Settings, used: UsedTokens | None) -> Entrance:
 
 def _keep_private(response: Response) -> Response:
     """Keep answers, which can hold patient data, out of caches and from being taken for something else."""
-    there = {name.lower() for name, _ in response.headers}
-    for name, value in _PRIVATE.items():
-        if name.lower() not in there:
-            response.headers.add(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
     return response
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from cds_service import reading
 from cds_service.app import local_time
 from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError
 from cds_service.fhir.servers import AllowList
-from cds_service.main import load_registry
+from cds_service.main import NO_DATABASE, load_registry
 from cds_service.settings import Settings, settings_or_exit
-from cds_service.store.database import Database
+from cds_service.store.database import bring_up_to_date
 from cds_service.store.pseudonyms import own_key
 from cds_service.trust.issuers import read as read_issuers
 
@@ -44,9 +45,7 @@ def check() -> None:
 def _content(settings: Settings) -> str:
     """Tell which content cards would speak from, and whether a review of it is overdue."""
     review = load_registry(settings).services[0].review
-    overdue = review.overdue(local_time().date())
-    late = f"OVERDUE: {', '.join(overdue)}" if overdue else "nothing overdue"
-    return f"{review.version}, next review {review.next_review.isoformat()}, {late}"
+    return f"{review.version}, {reading.next_review(review, local_time().date())}"
 
 
 def _tokens(settings: Settings) -> str:
@@ -64,11 +63,9 @@ def _fhir_servers(settings: Settings) -> str:
 
 def _database(settings: Settings) -> str:
     """Tell whether the database answers; it must where it remembers used tokens."""
-    database = Database(settings.database_url)
-    answers = database.reachable()
-    database.close()
+    answers = bring_up_to_date(settings.database_url)
     if not answers and settings.checks_calls:
-        raise SettingsError("CDS_DATABASE_URL: does not answer, and tokens cannot be checked without it")
+        raise SettingsError(NO_DATABASE)
     return "answers" if answers else "does not answer: records would wait in the spool"
 
 

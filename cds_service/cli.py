@@ -14,7 +14,7 @@ import click
 from cds_service.errors import SettingsError
 from cds_service.metrics import FOLDER_PREFIX, SHARED_FOLDER
 from cds_service.settings import Settings, environment_variable, settings_or_exit
-from cds_service.store.database import Database
+from cds_service.store.database import bring_up_to_date
 
 _ELSEWHERE = {
     "check": ("cds_service.check_command", "check"),
@@ -78,9 +78,7 @@ def serve() -> None:
 def _migrate(settings: Settings) -> None:
     """Bring the tables up to date here: what that loads, 7 MB, would otherwise stay with every worker process."""
     with suppress(SettingsError):  # the next program tells what is wrong, of this and all else
-        database = Database(settings.database_url)
-        database.reachable()
-        database.close()
+        bring_up_to_date(settings.database_url)
 
 
 @main.command("settings")

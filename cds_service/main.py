@@ -18,6 +18,9 @@ from cds_service.services import Registry, SiteConfiguration
 from cds_service.settings import Settings
 from hooks import load_services
 
+NO_DATABASE = "CDS_DATABASE_URL: the database does not answer, and tokens cannot be checked without it"
+"""Why a service that checks tokens does not start."""
+
 
 def create(settings: Settings | None = None, clock: Callable[[], datetime] = local_time) -> Flask:
     """Return the application, configured from the environment unless settings are given.
@@ -52,9 +55,7 @@ def prepare_store(app: Flask) -> None:
     store: Store = app.extensions["store"]
     if not store.database.reachable():
         if store.needed:
-            raise SettingsError(
-                "CDS_DATABASE_URL: the database does not answer, and tokens cannot be checked without it"
-            )
+            raise SettingsError(NO_DATABASE)
         telemetry.log().warning("store", reason="the database does not answer; records wait in the spool")
     store.database.close()
 

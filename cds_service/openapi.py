@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic.json_schema import JsonSchemaMode
 
 from cds_service.feedback_request import Feedback
 from cds_service.hook_request import Envelope, OrderSelectContext, OrderSignContext
@@ -59,11 +58,10 @@ def description(service_ids: list[str], base_url: str, version: str) -> dict[str
         version: of the CDS Hooks specification.
     """
     schemas: dict[str, Any] = {"OperationOutcome": _OUTCOME}
-    envelope, select, sign, feedback = (
-        _schema(TypeAdapter(model), schemas, "validation")
-        for model in (Envelope, OrderSelectContext, OrderSignContext, Feedback)
+    received = [TypeAdapter[Any](model) for model in (Envelope, OrderSelectContext, OrderSignContext, Feedback)]
+    envelope, select, sign, feedback, cards, service = (
+        _schema(form, schemas) for form in (*received, CARDS_RESPONSE, SERVICE_DESCRIPTION)
     )
-    cards, service = (_schema(form, schemas, "serialization") for form in (CARDS_RESPONSE, SERVICE_DESCRIPTION))
     # Which of the two contexts is meant follows from the hook.
     schemas["Envelope"]["properties"]["context"] = {"anyOf": [select, sign]}
     services = {"type": "array", "items": service}
@@ -102,9 +100,9 @@ def description(service_ids: list[str], base_url: str, version: str) -> dict[str
     }
 
 
-def _schema(form: TypeAdapter[Any], schemas: dict[str, Any], mode: JsonSchemaMode) -> dict[str, str]:
+def _schema(form: TypeAdapter[Any], schemas: dict[str, Any]) -> dict[str, str]:
     """Add what a form describes, and all it refers to; return the reference to it."""
-    made = form.json_schema(ref_template=_REFERENCE, mode=mode)
+    made = form.json_schema(ref_template=_REFERENCE)
     for name, schema in made.pop("$defs", {}).items():
         schemas[name] = _never_null(schema)
     schemas[made["title"]] = _never_null(made)

@@ -9,7 +9,7 @@ from textwrap import fill, indent
 from typing import Any
 
 from cds_service.protocol import Card
-from cds_service.services import CdsService
+from cds_service.services import CdsService, Review
 
 WIDTH = 100
 _EMPHASIS = re.compile(r"(?<!\\)\*\*")
@@ -83,6 +83,13 @@ def _entry(entry: dict[str, str]) -> str:
     return f"{entry['reference']} {entry['display']!r}"
 
 
+def next_review(review: Review, today: date) -> str:
+    """Return when a guideline's content is reviewed next, and what is overdue."""
+    overdue = review.overdue(today)
+    state = f"OVERDUE: {', '.join(overdue)}" if overdue else "nothing overdue"
+    return f"next review {review.next_review.isoformat()}: {state}"
+
+
 def services(found: Iterable[CdsService], today: date) -> str:
     """Return the services with their prefetch and the state of their content's review."""
     return "\n\n".join(_service(service, today) for service in found)
@@ -90,8 +97,6 @@ def services(found: Iterable[CdsService], today: date) -> str:
 
 def _service(service: CdsService, today: date) -> str:
     review = service.review
-    overdue = review.overdue(today)
-    state = f"OVERDUE: {', '.join(overdue)}" if overdue else "nothing overdue"
     prefetch = [
         f"  {template.key}{' (required)' if template.required else ''}: {template.query}"
         for template in service.templates
@@ -101,7 +106,7 @@ def _service(service: CdsService, today: date) -> str:
             f"{service.id}  ({service.hook})",
             indent(fill(service.description, WIDTH - 2), "  "),
             f"  Content {review.version}, owner: {review.owner}",
-            f"  Reviewed {review.reviewed.isoformat()}, next review {review.next_review.isoformat()}: {state}",
+            f"  Reviewed {review.reviewed.isoformat()}, {next_review(review, today)}",
             "  Prefetch:",
             *(f"  {line}" for line in prefetch),
         ]

@@ -120,6 +120,18 @@ class Database:
         return self._engine
 
 
+def bring_up_to_date(address: str) -> bool:
+    """Bring the tables of a database up to date, and leave no connection; tell whether it answers.
+
+    Raises:
+        SettingsError: the address is none.
+    """
+    database = Database(address)
+    answers = database.reachable()
+    database.close()
+    return answers
+
+
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         return sqlite_file(url)

@@ -36,6 +36,7 @@ def of_problems(fact: str, role: str, problems: Iterable[Problem], reasons: froz
     found = tuple(problems)
     if not found:
         return
+    # Looking problems up takes longer than all else here: only where an order gives reasons.
     stated = tuple(p for p in found if p in reasons) if reasons else ()
     for origin, part in (
         ("order reason", stated),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from hooks.dry_needling.findings import LOW_BACK_PAIN, OTHER_PAIN, Findings, Meaning, Problem, Region, meaning, together
 
 _DECISIVE = LOW_BACK_PAIN | OTHER_PAIN | {Meaning.HEADACHE, Meaning.FACET_WORDS, Meaning.SOMETHING_ELSE}
+_FACET = frozenset({Meaning.FACET_WORDS})
+_FACET_OR_DISEASE = _FACET | {Meaning.LUMBAR_FACET_DISEASE}
 LUMBAR_DISEASE = frozenset({Meaning.DEGENERATIVE_LUMBAR_DISEASE, Meaning.LUMBAR_RADICULOPATHY})
 
 
@@ -68,5 +70,4 @@ def _from_problem_list(findings: Findings) -> Indication:
 
 def _facet(problems: Iterable[Problem], findings: Findings) -> tuple[Problem, ...]:
     """Return facet-mediated pain: facet words, or facet disease with an earlier lumbar radiofrequency ablation."""
-    disease = {Meaning.LUMBAR_FACET_DISEASE} if findings.chart.ablations else set[Meaning]()
-    return meaning(problems, {Meaning.FACET_WORDS} | disease)
+    return meaning(problems, _FACET_OR_DISEASE if findings.chart.ablations else _FACET)
