@@ -1,10 +1,11 @@
-"""How the web server is set up, what it says when it is ready, and leaves behind when it ends: nothing."""
+"""How the web server is set up, what it says when it is ready, how its workers end, and what it leaves: nothing."""
 
 from __future__ import annotations
 
 import atexit
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from cds_service.metrics import FOLDER_PREFIX, SHARED_FOLDER
 
 _FIRST = os.getpid()
+_ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 # Otherwise gunicorn opens a socket in the user's home, by which the running server can be given other settings.
 control_socket_disable = True
@@ -23,6 +25,24 @@ def when_ready(server: Any) -> None:
         sys.stderr.write(f"Serving on http://{host}:{port}/cds-services (Ctrl-C stops)\n")
 
 
+def pre_fork(_server: Any, _worker: Any) -> None:
+    """Hold signals to end back while a worker is made.
+
+    A new worker has its parent's signal handlers until it has set its own. One that was told to end before would go
+    on, and the service would take half a minute to stop.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Let a worker, which can end now, hear what it was told meanwhile."""
+    _hear()
+
+
+def _hear() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+
 def remove_counts() -> None:
     """Remove the folder through which worker processes added up their counts, also when the start failed."""
     folder = os.environ.get(SHARED_FOLDER)
@@ -31,3 +51,4 @@ def remove_counts() -> None:
 
 
 atexit.register(remove_counts)
+os.register_at_fork(after_in_parent=_hear)

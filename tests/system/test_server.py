@@ -140,3 +140,25 @@ def test_nothing_is_written_into_the_home_of_who_runs_it(tmp_path):
         said = process.communicate(timeout=10)[1]
     assert "Control socket" not in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_worker_that_only_just_began_ends_when_told(tmp_path):
+    """A worker hears at first with its parent's ears, and gunicorn would wait half a minute for it, then kill it."""
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import time\nfrom cds_service.web_server import *\ndef post_fork(server, worker): time.sleep(1)\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "gunicorn", "--config", str(slow), "--worker-class", "gthread", "--threads", "2"]
+    command += ["--bind", f"127.0.0.1:{free_port()}", "--preload", "--graceful-timeout", "30", "tests.bench.floor:app"]
+    for end in (signal.SIGTERM, signal.SIGINT):
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            while "Booting worker" not in process.stderr.readline():
+                assert process.poll() is None
+            process.send_signal(end)
+            try:
+                said = process.communicate(timeout=10)[1]
+            finally:
+                process.kill()
+        assert process.returncode == 0
+        assert "Worker exiting" in said
