@@ -51,4 +51,5 @@ def remove_counts() -> None:
 
 
 atexit.register(remove_counts)
+# gunicorn has no hook for its first process once a worker is made, or could not be.
 os.register_at_fork(after_in_parent=_hear)
