@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 
 from sqlalchemy import delete
 
 from cds_service.errors import StoreUnavailable, Unavailable
 from cds_service.store.database import Database
 from cds_service.store.tables import used_tokens
-from cds_service.store.writing import insert_new
+from cds_service.store.writing import is_new
 
 SWEEP_EVERY = 100
 """After how many tokens those that have expired are removed."""
@@ -23,7 +24,7 @@ class UsedTokens:
         self._until_sweep = SWEEP_EVERY
 
     def use(self, issuer: str, token_id: str, expires: int, now: int) -> bool:
-        """Mark a token as used; tell whether this was the first time.
+        """Mark a token as used; return whether this was the first time.
 
         Args:
             issuer: the token's iss.
@@ -37,11 +38,16 @@ class UsedTokens:
         token = hashlib.sha256(f"{issuer}\0{token_id}".encode()).hexdigest()
         try:
             with self._database.writing() as connection:
-                first = insert_new(connection, used_tokens, [{"token": token, "expires": expires}]) == 1
-                self._until_sweep -= 1
-                if self._until_sweep <= 0:
-                    self._until_sweep = SWEEP_EVERY
-                    connection.execute(delete(used_tokens).where(used_tokens.c.expires < now))
+                first = is_new(connection, used_tokens, {"token": token, "expires": expires})
         except StoreUnavailable:
             raise Unavailable("The service cannot check tokens at the moment") from None
+        self._until_sweep -= 1
+        if self._until_sweep <= 0:
+            self._until_sweep = SWEEP_EVERY
+            self._sweep(now)
         return first
+
+    def _sweep(self, now: int) -> None:
+        """Remove expired tokens, in a transaction of its own: what goes wrong here refuses nobody."""
+        with suppress(StoreUnavailable), self._database.writing() as connection:
+            connection.execute(delete(used_tokens).where(used_tokens.c.expires < now))

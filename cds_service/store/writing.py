@@ -17,10 +17,19 @@ def write(connection: Connection, rows: Rows) -> None:
     for table in IN_ORDER:
         new = rows.get(table.name, [])
         for start in range(0, len(new), MOST_AT_ONCE):
-            insert_new(connection, table, new[start : start + MOST_AT_ONCE])
+            connection.execute(_insert_new(connection, table), new[start : start + MOST_AT_ONCE])
 
 
-def insert_new(connection: Connection, table: Table, rows: list[Row]) -> int:
-    """Insert the rows whose key is not there yet; tell how many those were."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return connection.execute(insert(table).on_conflict_do_nothing(), rows).rowcount
+def is_new(connection: Connection, table: Table, row: Row) -> bool:
+    """Insert a row; return whether its key was not there yet.
+
+    The database is asked for the row: how many were written is not always known to the driver of PostgreSQL.
+    """
+    key = table.primary_key.columns
+    return connection.execute(_insert_new(connection, table).values(row).returning(*key)).first() is not None
+
+
+def _insert_new(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()

@@ -16,7 +16,6 @@ from tests.cases import EXTENSION, all_cases, without_fingerprint
 from tests.charts import condition, request
 from tests.patients import PATIENTS, request_for
 from tests.system.conftest import free_port, served
-from tests.tokens import ISS, public_key, token
 
 URL = "/cds-services/dry-needling-order-select"
 
@@ -81,30 +80,6 @@ def test_the_server_ends_gracefully_and_logs_json_without_patient_data():
     assert [line["event"] for line in logged] == ["call", "refused"]
     assert logged[0]["rules"] == "R8"
     assert secret not in "".join(lines)
-
-
-def test_two_worker_processes_reject_the_same_token_between_them(tmp_path):
-    """S2: replay across worker processes."""
-    keys = ", ".join(f"{name} = {json.dumps(value)}" for name, value in public_key("ES384").items())
-    issuers = tmp_path / "issuers.toml"
-    issuers.write_text(f'[[issuer]]\niss = "{ISS}"\njwks = {{keys = [{{{keys}}}]}}\n', encoding="utf-8")
-    environ = {
-        "CDS_JWT": "services",
-        "CDS_ISSUERS_FILE": str(issuers),
-        "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.sqlite3",
-        "CDS_WORKERS": "2",
-    }
-    with served(**environ) as (url, _):
-        for _ in range(5):
-            header = {"Authorization": f"Bearer {token(aud=url + URL)}"}
-            with ThreadPoolExecutor(12) as callers:
-                futures = [
-                    callers.submit(
-                        requests.post, url + URL, json=request(condition("M54.2")), headers=header, timeout=10
-                    )
-                    for _ in range(12)
-                ]
-            assert sorted(future.result().status_code for future in futures) == [200] + [401] * 11
 
 
 def test_a_service_that_cannot_start_says_why_once_and_ends(tmp_path):

@@ -11,9 +11,8 @@ import pytest
 import requests
 import responses
 
-from cds_service.errors import Forbidden, SettingsError, Unauthorized, Unavailable
+from cds_service.errors import Forbidden, SettingsError, Unauthorized
 from cds_service.store.database import Database
-from cds_service.store.used_tokens import SWEEP_EVERY, UsedTokens
 from cds_service.trust.client_jwt import ALGORITHMS, Gatekeeper
 from cds_service.trust.issuers import Issuer, read
 from cds_service.trust.key_sets import REFRESH_SECONDS, RETRY_SECONDS, STALE_SECONDS, KeySets
@@ -264,28 +263,7 @@ def test_a_key_set_that_cannot_be_had_never_opens_the_door(answer, published):
     assert refused(f"Bearer {token()}", keeper) == "No key of the issuer fits the token's kid and alg"
 
 
-# ---------------------------------------------------------------- used tokens
-
-
-def test_used_tokens_are_kept_until_they_expire_and_then_removed(tmp_path):
-    url = f"sqlite:///{tmp_path}/used.sqlite3"
-    used = UsedTokens(Database(url))
-    assert used.use(ISS, "a", expires=100, now=0)
-    assert not used.use(ISS, "a", expires=100, now=0)
-    assert used.use("https://other.example.org", "a", expires=10**9, now=0)
-    assert not UsedTokens(Database(url)).use(ISS, "a", expires=100, now=0)
-    for number in range(SWEEP_EVERY):
-        used.use(ISS, str(number), expires=10**9, now=200)
-    assert used.use(ISS, "a", expires=300, now=200)
-    stored = b"".join(path.read_bytes() for path in tmp_path.glob("used.sqlite3*"))
-    assert stored
-    assert ISS.encode() not in stored
-
-
-def test_a_database_that_does_not_answer_lets_nobody_in():
-    used = UsedTokens(Database("sqlite:////nowhere/used.sqlite3"))
-    with pytest.raises(Unavailable, match="cannot check tokens"):
-        used.use(ISS, "a", 100, 0)
+# ---------------------------------------------------------------- the database's address
 
 
 @pytest.mark.parametrize("url", ["nosuch://user:secret@host/db", "mysql://u:secret@h/d", "user:secret@host"])
