@@ -44,7 +44,7 @@ bench: $(VENV)/.dev ## Measure a real-sized call against decoding its JSON, and 
 servers: $(VENV)/.dev ## Measure floor and service under each web server that could be used (needs wrk)
 	$(BIN)/python -m tests.bench.servers
 
-soak: $(VENV)/.dev ## Serve mixed requests for ten minutes and watch memory (needs wrk)
+soak: $(VENV)/.dev ## Stop under load twenty times, then serve mixed requests for ten minutes (needs wrk)
 	$(BIN)/python -m tests.bench.soak
 
 scale: $(VENV)/.dev ## Measure what a call costs from 10 to 10,000 prefetched resources

@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +30,9 @@ GATHER_SECONDS = 0.25
 
 IDLE_SECONDS = 1.0
 """How often the thread looks after the spool when there are no calls."""
+
+END_SECONDS = 20
+"""How long the end of the process waits for what the thread is writing; less than the web server waits for workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,11 @@ class Recorder:
         self._spool = spool
         self._watch = watch
         self._daily = daily
-        self._queue: queue.Queue[CallRecord] = queue.Queue(MOST_QUEUED)
+        self._queue: queue.Queue[CallRecord | None] = queue.Queue(MOST_QUEUED)
         self._starting = threading.Lock()
         self._process = 0
-        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._ending = threading.Event()
         self._next_day = 0.0
 
     def start(self) -> None:
@@ -73,7 +78,7 @@ class Recorder:
         with self._starting:
             if self._process != os.getpid():
                 self._process = os.getpid()
-                threading.Thread(target=self._run, name="recorder", daemon=True).start()
+                self._thread.start()
                 atexit.register(self.close)
 
     def record(self, call: CallRecord) -> None:
@@ -98,8 +103,12 @@ class Recorder:
             raise Unavailable("Feedback cannot be kept at the moment") from None
 
     def close(self) -> None:
-        """Write what still waits; called when the process ends."""
-        self._ending = True
+        """Write what still waits, and what the thread holds; called when the process ends."""
+        self._ending.set()
+        with suppress(queue.Full):
+            self._queue.put_nowait(None)  # a thread that waits for calls is woken
+        if self._process == os.getpid():
+            self._thread.join(END_SECONDS)
         while batch := self._queued(wait=0):
             self._write(batch)
 
@@ -111,34 +120,31 @@ class Recorder:
         return not self._queue.unfinished_tasks
 
     def _run(self) -> None:
-        while not self._ending:
-            batch = self._queued(wait=IDLE_SECONDS)
-            if batch:
-                self._write(batch)
+        while not self._ending.is_set():
+            self._write(self._queued(wait=IDLE_SECONDS))
             self._replay()
             if self._daily is not None and time.monotonic() >= self._next_day:
                 self._next_day = time.monotonic() + 24 * 3600
                 self._daily()
 
-    def _queued(self, wait: float) -> list[CallRecord]:
+    def _queued(self, wait: float) -> list[CallRecord | None]:
         """Return the calls that wait, gathered for a moment so that many are written together."""
-        batch: list[CallRecord] = []
+        batch: list[CallRecord | None] = []
         try:
             batch.append(self._queue.get(timeout=wait) if wait else self._queue.get_nowait())
-            if wait and not self._ending:
-                time.sleep(GATHER_SECONDS)
+            if wait:
+                self._ending.wait(GATHER_SECONDS)
             while len(batch) < MOST_AT_ONCE:
                 batch.append(self._queue.get_nowait())
         except queue.Empty:
             pass
         return batch
 
-    def _write(self, batch: list[CallRecord]) -> None:
-        if not batch:
-            return
-        records = [call.rows() for call in batch]
+    def _write(self, batch: list[CallRecord | None]) -> None:
+        records = [call.rows() for call in batch if call is not None]
         try:
-            self._store(records, "calls")
+            if records:
+                self._store(records, "calls")
         except StoreUnavailable:
             self._lose(len(records), "neither database nor spool took them")
         for _ in batch:
@@ -164,7 +170,7 @@ class Recorder:
     def _replay(self) -> None:
         """Write what was spooled to the database, the oldest first, until nothing waits or it fails again."""
         try:
-            while waiting := self._spool.oldest(MOST_AT_ONCE):
+            while not self._ending.is_set() and (waiting := self._spool.oldest(MOST_AT_ONCE)):
                 self._write_spooled(waiting)
                 self._spool.remove([number for number, _ in waiting])
                 telemetry.log().info("replayed", records=len(waiting))

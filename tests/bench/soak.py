@@ -1,7 +1,8 @@
-"""make soak: ten minutes of mixed requests at 8 connections, one in a hundred malformed; memory is watched.
+"""make soak: twenty stops under load, then ten minutes of mixed requests at 8 connections, one in a hundred malformed.
 
-Prints the answers by status, their percentiles, and how the memory of the workers grew after the warm-up. Ends with 1
-when an answer was wrong or missing, or memory grew by 5 % or more.
+Prints how many calls were answered and not recorded when the service was stopped, the answers by status, their
+percentiles, and how the memory of the workers grew after the warm-up. Ends with 1 when a record was lost, an answer was
+wrong or missing, or memory grew by 5 % or more.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from tests.bench.bodies import sizes
 from tests.bench.processes import memory, service, workers
 from tests.bench.wrk import Measured
 from tests.cases import all_cases
+from tests.system.stopping import stop_under_load
 
 SECONDS = 600
 CONNECTIONS = 8
+STOPS = 20
 WARM_UP = 0.3
 """The part of the time in which memory may grow."""
 
@@ -106,6 +109,17 @@ def soak(seconds: int) -> Soaked:
     return Soaked(answers, samples, [line for line in lines if is_error(line)])
 
 
+def stops(times: int) -> tuple[int, int]:
+    """Stop the service under load so many times; return how many calls were answered, and how many of them lost."""
+    answered = lost = 0
+    for _ in range(times):
+        with tempfile.TemporaryDirectory() as name:
+            found = stop_under_load(f"sqlite:///{name}/cds.sqlite3", Path(name))
+        answered += len(found.answered)
+        lost += len(found.lost)
+    return answered, lost
+
+
 def is_error(line: str) -> bool:
     """Tell whether a line of the log tells of an error: one of ours at that level, or a trace of somebody else's."""
     try:
@@ -117,6 +131,8 @@ def is_error(line: str) -> bool:
 def main() -> None:
     """Soak, and print what it showed."""
     wrk.require()
+    before, lost = stops(STOPS)
+    sys.stdout.write(f"stops      {STOPS}: {before:,} calls answered, {lost} of them not recorded\n")
     found = soak(int(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)
     answers = found.answers
     statuses = ", ".join(f"{number:,} with {code}" for code, number in sorted(answers.statuses.items()))
@@ -126,7 +142,7 @@ def main() -> None:
         f"memory     all workers {found.megabytes[0]:.0f} MB at first, {max(found.megabytes):.0f} MB at most, "
         f"{found.growth:+.1%} after the warm-up\n" + "".join(f"fault      {fault}\n" for fault in found.faults)
     )
-    sys.exit(1 if found.faults or found.growth >= MOST_GROWTH else 0)
+    sys.exit(1 if lost or found.faults or found.growth >= MOST_GROWTH else 0)
 
 
 if __name__ == "__main__":

@@ -175,6 +175,27 @@ def test_all_that_waits_is_written_when_the_process_ends(database, spool, heard,
     assert len(rows(database, calls)) == 10
 
 
+def test_what_the_thread_holds_is_written_too_when_the_process_ends(database, spool, heard, monkeypatch):
+    """It gathers for longer than anybody waits, and is woken and awaited."""
+    monkeypatch.setattr(recorder_module, "GATHER_SECONDS", 3600)
+    keeper = recorder(database, spool, heard)
+    for number in range(10):
+        keeper.record(call(number))
+    wait_for(lambda: keeper._queue.qsize() < 10)  # the thread has some in its hands
+    keeper.close()
+    assert len(rows(database, calls)) == 10
+    keeper.close()
+    assert heard == []
+
+
+def test_an_idle_thread_does_not_delay_the_end(database, spool, heard, monkeypatch):
+    monkeypatch.setattr(recorder_module, "IDLE_SECONDS", 3600)
+    keeper = recorder(database, spool, heard)
+    keeper.start()
+    keeper.close()
+    assert not keeper._thread.is_alive()
+
+
 def test_a_spooled_record_that_the_database_refuses_does_not_hold_up_the_others(database, spool, heard):
     good = call(1).rows()
     orphan = {"cards": [{**call(2).rows()["cards"][0], "rule": None}]}
