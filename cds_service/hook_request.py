@@ -55,7 +55,7 @@ def _bearer(text: str) -> str:
 def _bundle(value: dict[str, Any]) -> dict[str, Any]:
     if value.get("resourceType") != "Bundle":
         raise ValueError("must be a Bundle")
-    if not isinstance(value.get("entry", []), list):
+    if not isinstance(value.get("entry"), list | None):
         raise ValueError("must be a Bundle whose entry is an array")
     return value
 

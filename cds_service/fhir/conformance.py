@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from cds_service.fhir import dates
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import reference_to
+from cds_service.fhir.elements import present
 
 _MODELS: Final[dict[str, type[BaseModel]]] = {
     "CarePlan": CarePlan,
@@ -66,7 +67,7 @@ def check(resource: Resource, elements: Sequence[str]) -> None:
 def _is_valid(kept: Resource) -> bool:
     # Whose entry it is was settled by is_about_patient; the models require a subject all the same.
     try:
-        _MODELS[kept["resourceType"]].model_validate({**kept, "subject": _PATIENT_IN_CONTEXT})
+        _MODELS[kept["resourceType"]].model_validate({**present(kept), "subject": _PATIENT_IN_CONTEXT})
     except (KeyError, ValidationError, ValueError, TypeError, OverflowError):
         return False  # the text of the fault quotes the data: it goes nowhere
     return True

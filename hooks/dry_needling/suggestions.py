@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from uuid import UUID, uuid5
 
 from cds_service.fhir.bundles import Resource
+from cds_service.fhir.elements import present
 from cds_service.protocol import Action, Suggestion
 from hooks.dry_needling.decision import Decided
 from hooks.dry_needling.guideline import Guideline
@@ -68,19 +69,20 @@ def _named(name: str, card: Card, known: Sequence[Decided], loaded: Guideline) -
 
 
 def _with_note(order: Resource, text: str) -> Resource:
-    """Return the whole order with one more note."""
-    return {**order, "note": [*order.get("note", []), {"text": text}]}
+    """Return the whole order with one more note; an element that is null is no element and is left out."""
+    kept = {name: element for name, element in order.items() if element is not None}
+    return {**kept, "note": [*(present(order.get("note")) or ()), {"text": text}]}
 
 
 def _therapy_order(order: Resource, patient_id: str, loaded: Guideline) -> Resource:
     """Return a new order for the same patient, encounter and requester as the draft."""
     therapy = loaded.actions.therapy_order
-    subject = order.get("subject") or {"reference": f"Patient/{patient_id}"}
+    draft = {name: present(order.get(name)) for name in ("intent", "subject", "encounter", "requester")}
     return {
         "resourceType": "ServiceRequest",
         "status": "draft",
-        "intent": order.get("intent", "order"),
+        "intent": draft["intent"] or "order",
         "code": {"coding": [{key: therapy[key] for key in ("system", "code", "display")}], "text": therapy["text"]},
-        "subject": subject,
-        **{name: order[name] for name in ("encounter", "requester") if name in order},
+        "subject": draft["subject"] or {"reference": f"Patient/{patient_id}"},
+        **{name: draft[name] for name in ("encounter", "requester") if draft[name]},
     }

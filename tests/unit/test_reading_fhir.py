@@ -223,7 +223,7 @@ def test_a_period_with_one_end_is_one_day(guideline, today):
 
 def test_care_that_breaks_fhir_is_named_and_the_next_is_taken(guideline, today):
     resources = (
-        procedure("97110", id="new", performedDateTime="2026-09-01", performedPeriod={}),
+        procedure("97110", id="new", performedDateTime="2026-09-01", performedPeriod={"start": 5}),
         procedure("97110", id="old", performedDateTime="2026-01-01"),
         procedure("97110", id="older", performedDateTime="2025-01-01"),
     )
