@@ -39,3 +39,20 @@ def links_of(bundle: object, relation: str) -> Iterator[str]:
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("relation") == relation and isinstance(link.get("url"), str):
             yield link["url"]
+
+
+def is_cut_off(bundle: Resource) -> bool:
+    """Return whether a searchset is only a part of its list (conformance P6), whether it was sent or fetched.
+
+    It is when it names a next page, if an empty one, or counts more matches than it holds. Outcomes and what a search
+    includes beside its matches do not count as matches.
+    """
+    if any(True for _ in links_of(bundle, "next")):
+        return True
+    total, entries = bundle.get("total"), bundle.get("entry")
+    return type(total) is int and total > sum(map(_is_match, entries if isinstance(entries, list) else ()))
+
+
+def _is_match(entry: object) -> bool:
+    search = entry.get("search") if isinstance(entry, dict) else None
+    return not isinstance(search, dict) or search.get("mode") not in ("include", "outcome")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from cds_service.fhir.bundles import Resource, entries_of, is_resource, links_of
+from cds_service.fhir.bundles import Resource, entries_of, is_cut_off, is_resource, links_of
 from cds_service.fhir.chart import Availability, Chart
 from cds_service.fhir.client import FetchOutcome
 from cds_service.fhir.fetch import Fetched
@@ -76,14 +76,18 @@ def _availability(value: object, found: Mapping[str, object]) -> Availability:
         return Availability.EMPTY
     if not isinstance(value, dict) or not is_resource(value) or _is_outcome(value):
         return Availability.FAILED
-    if value["resourceType"] != "Bundle":
-        return Availability.PREFETCHED
-    if found:
-        return Availability.PARTIAL if _has_next_page(value) else Availability.PREFETCHED
-    entries = value.get("entry")
+    return _searched(value, found) if value["resourceType"] == "Bundle" else Availability.PREFETCHED
+
+
+def _searched(bundle: Resource, found: Mapping[str, object]) -> Availability:
+    entries = bundle.get("entry")
     if entries is not None and not isinstance(entries, list):
         return Availability.FAILED
-    return Availability.EMPTY if all(_says_nothing_found(entry) for entry in entries or ()) else Availability.FAILED
+    if not found and not all(_says_nothing_found(entry) for entry in entries or ()):
+        return Availability.FAILED
+    if is_cut_off(bundle):
+        return Availability.PARTIAL
+    return Availability.PREFETCHED if found else Availability.EMPTY
 
 
 def _is_outcome(resource: Mapping[str, Any]) -> bool:
@@ -103,10 +107,6 @@ def _says_nothing_found(entry: object) -> bool:
         if isinstance(issue, dict) and isinstance(issue.get("severity"), str)
     }
     return _is_outcome(resource) and mode == "outcome" and not severities & {"error", "fatal"}
-
-
-def _has_next_page(bundle: Mapping[str, Any]) -> bool:
-    return any(True for _ in links_of(bundle, "next"))
 
 
 def _searched_type(value: object) -> set[str]:
