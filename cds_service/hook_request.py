@@ -18,7 +18,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from cds_service.errors import InvalidFields, Issue, WrongHook
+from cds_service.bounds import MOST_DRAFTS, MOST_ISSUES, MOST_SELECTIONS
+from cds_service.errors import InvalidFields, Issue, TooManyResources, WrongHook
 
 _UUID = re.compile(r"(?:urn:uuid:)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _ABSOLUTE_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
@@ -147,6 +148,7 @@ def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
     Raises:
         InvalidFields: fields are missing or wrong; each is named by its path.
         WrongHook: the request is for another hook.
+        TooManyResources: there are more draft orders or selections than one call may bring.
     """
     try:
         envelope = Envelope.model_validate(document)
@@ -154,6 +156,7 @@ def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
         raise InvalidFields(*issues_of(fault)) from None
     if envelope.hook != hook:
         raise WrongHook(Issue(f"hook must be {hook} for this service", "hook"))
+    _check_bounds(envelope.context)
     try:
         context = _CONTEXTS[hook].model_validate(envelope.context)
     except ValidationError as fault:
@@ -166,6 +169,21 @@ def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
         fhir_server=envelope.fhir_server,
         fhir_authorization=envelope.fhir_authorization,
     )
+
+
+def _check_bounds(context: Mapping[str, Any]) -> None:
+    """Refuse too many draft orders or selections, before anything is said of each.
+
+    Raises:
+        TooManyResources: there are.
+    """
+    drafts = context.get("draftOrders")
+    for path, found, most in (
+        ("context.selections", context.get("selections"), MOST_SELECTIONS),
+        ("context.draftOrders.entry", drafts.get("entry") if isinstance(drafts, dict) else None, MOST_DRAFTS),
+    ):
+        if isinstance(found, list) and len(found) > most:
+            raise TooManyResources(Issue(f"{path} must not have more than {most} items", path))
 
 
 _WORDS = {
@@ -183,9 +201,9 @@ _WORDS = {
 
 
 def issues_of(fault: ValidationError, prefix: str = "") -> list[Issue]:
-    """Word each fault ourselves: pydantic's own words quote the data."""
+    """Word the first faults ourselves: pydantic's own words quote the data."""
     issues = []
-    for error in fault.errors(include_url=False, include_input=False):
+    for error in fault.errors(include_url=False, include_input=False)[:MOST_ISSUES]:
         path = ".".join(str(part) for part in ((prefix,) if prefix else ()) + error["loc"])
         if error["type"] == "value_error":
             words = str(error["ctx"]["error"])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
+from cds_service.bounds import MOST_CONTAINED
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
 
 
@@ -61,6 +62,7 @@ class Chart:
         self._by_type = by_type
         self._sources = sources
         self._by_reference: dict[str, Resource] | None = None
+        self._contained: tuple[Resource, dict[str, Resource]] = ({}, {})
         self._patient_reference = f"Patient/{patient_id}"
 
     @property
@@ -105,14 +107,23 @@ class Chart:
         if not isinstance(reference, str) or not reference:
             return None
         if reference.startswith("#"):
-            contained = container.get("contained")
-            for resource in contained if isinstance(contained, list) else ():
-                if isinstance(resource, dict) and resource.get("id") in (reference[1:], reference):
-                    return resource if isinstance(resource.get("resourceType"), str) else None
-            return None
+            found = self._contained_in(container)
+            return found.get(reference[1:]) or found.get(reference)
         plain = reference.split("/_history/")[0]
         index = self._references()
         return index.get(plain) or index.get("/".join(plain.split("/")[-2:]))
+
+    def _contained_in(self, container: Resource) -> Mapping[str, Resource]:
+        """Index what a resource contains, once for all references that it holds."""
+        holder, index = self._contained
+        if holder is not container:
+            contained = container.get("contained")
+            index = {}
+            for resource in contained[:MOST_CONTAINED] if isinstance(contained, list) else ():
+                if is_resource(resource) and isinstance(resource.get("id"), str):
+                    index.setdefault(resource["id"], resource)
+            self._contained = (container, index)
+        return index
 
     def _references(self) -> dict[str, Resource]:
         """Index references when the first is resolved: most calls resolve none."""

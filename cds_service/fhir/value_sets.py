@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cds_service.bounds import LONGEST_WORDS
+
 ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED_CT = "http://snomed.info/sct"
 LOINC = "http://loinc.org"
@@ -40,7 +42,7 @@ class Concept:
     Attributes:
         value_sets: ids of the value sets it belongs to, by a code or, for want of any known code, by its exact words.
         coded: it has a code of a system we know, whether or not the code is in a value set.
-        texts: its text and every display, as the chart has them.
+        texts: its text and every display, as the chart has them, as far as they are read.
         said: names of the word lists that its texts match: the last resort, whatever its codes are.
     """
 
@@ -215,7 +217,11 @@ class ValueSets:
                 coded = True
                 found |= value_sets
         displays = (display for _, _, display in codings)
-        texts = tuple(words for words in (text, *displays) if isinstance(words, str) and words.strip())
+        texts = tuple(
+            words[:LONGEST_WORDS]
+            for words in (text, *displays)
+            if isinstance(words, str) and words[:LONGEST_WORDS].strip()
+        )
         if not coded:
             found = frozenset(name for words in texts for name in self._words.get(_folded(words), ()))
         said = frozenset(name for name, matches in self._word_lists.items() if matches(texts))

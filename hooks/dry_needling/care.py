@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
+from cds_service.bounds import MOST_COMPONENTS
 from cds_service.fhir import dates
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
@@ -142,6 +143,11 @@ def _planned(chart: Chart, guideline: Guideline, unreadable: list[Entry]) -> Ite
     """Yield the exercise and physical therapy of active care plans."""
     for plan in chart.entries("CarePlan"):
         if plan.get("status") != "active":
+            continue
+        if any(
+            isinstance(plan.get(name), list) and len(plan[name]) > MOST_COMPONENTS for name in ("category", "activity")
+        ):
+            unreadable.append(Entry(reference_to(plan), "care plan"))
             continue
         concepts = [
             concept

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from cds_service.bounds import MOST_CONTAINED, MOST_REASONS
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
 from cds_service.fhir.chart import Chart
 from cds_service.fhir.conformance import UnreadableEntry, check
@@ -35,7 +36,7 @@ class NeedlingOrder:
         codes: its procedure codes, as far as they are in a value set.
         identity: what tells orders of the same thing: its codes, or its words where it has none.
         resource: the order as sent.
-        conforms: it conforms to FHIR in what is read, so that it can be built upon.
+        conforms: it conforms to FHIR in what is read and holds nothing beyond it, so that it can be built upon.
     """
 
     findings: OrderFindings
@@ -62,7 +63,8 @@ class OrdersRead:
         needling: the needling orders that are meant.
         active: every draft that counts as an order and has a procedure code, selected or not.
         seen: all drafts with what became of each, for the trace.
-        unreadable: entries that are no resources, or needling orders that do not conform to FHIR.
+        unreadable: entries that are no resources, or needling orders that do not conform to FHIR or hold more than is
+            read.
         unmatched_selections: how many selections name no draft order.
     """
 
@@ -86,16 +88,16 @@ def read(
     active: list[Resource] = []
     seen: list[DraftOrder] = []
     unreadable: list[Entry] = []
-    matched: set[str] = set()
-    by_name = _by_name(selections or ())
+    named: set[_Name] = set()
+    selected = frozenset(name for selection in selections or () for name in _names_in(selection))
     for number, resource, full_url in entries_of(drafts):
         if not is_resource(resource):
             unreadable.append(Entry(f"draftOrders entry {number}", "draft order"))
             continue
         concept = guideline.value_sets.of_concept(resource.get("code"))
         entry = entry_of(resource, concept)
-        names = _selected_by(resource, full_url, by_name)
-        matched |= names
+        names = _names_of(resource, full_url)
+        named |= names
         if resource["resourceType"] not in _TYPES:
             seen.append(DraftOrder(entry, "not a request for a procedure"))
             continue
@@ -106,7 +108,7 @@ def read(
         modality = guideline.modality(concept)
         if modality is Modality.NONE:
             seen.append(DraftOrder(entry, "not needling"))
-        elif selections is not None and not names:
+        elif selections is not None and selected.isdisjoint(names):
             seen.append(DraftOrder(entry, "not selected"))
         else:
             order = _needling_order(resource, entry, modality, chart, guideline, today)
@@ -114,35 +116,37 @@ def read(
             needling.append(order)
             if not order.conforms:
                 unreadable.append(entry)
-    unmatched = len(set(selections or ()) - matched)
+    unmatched = sum(named.isdisjoint(_names_in(selection)) for selection in set(selections or ()))
     return OrdersRead(tuple(needling), tuple(active), tuple(seen), tuple(unreadable), unmatched)
 
 
-def _by_name(selections: Iterable[str]) -> dict[str, list[str]]:
-    """Return selections by the last part of what they name, so that each draft is compared with few of many."""
-    found: dict[str, list[str]] = {}
-    for selection in selections:
-        found.setdefault(_last_part(selection), []).append(selection)
-    return found
+_Name = str | tuple[str, str]
+"""What a draft order goes by: a full URL, or resource type and id; the type is "" where only the id is given."""
 
 
-def _last_part(name: str) -> str:
-    return name.split("/_history/", maxsplit=1)[0].rsplit("/", 1)[-1].removeprefix("urn:uuid:")
+def _names_in(selection: str) -> tuple[_Name, _Name]:
+    """Return what a selection may mean: `Type/id`, a bare id, or a URL, whatever version it names."""
+    plain = selection.split("/_history/", 1)[0]
+    kind, _, identifier = plain.rpartition("/")
+    return plain, (kind.rpartition("/")[-1], identifier)
 
 
-def _selected_by(resource: Resource, full_url: str, by_name: Mapping[str, Sequence[str]]) -> set[str]:
-    """Return the selections that mean this draft: `Type/id`, a bare id, a full URL or the entry's fullUrl."""
+def _names_of(resource: Resource, full_url: str) -> set[_Name]:
+    """Return the names under which a draft may be selected."""
+    names: set[_Name] = {full_url} if full_url else set()
     identifier = resource.get("id")
-    if not isinstance(identifier, str):
-        identifier = ""
-    found = set()
-    for selection in (*by_name.get(identifier, ()), *by_name.get(_last_part(full_url), ())):
-        plain = selection.split("/_history/")[0]
-        tail = plain.split("/")
-        by_id = bool(identifier) and tail[-1] == identifier and tail[-2:-1] in ([], [resource["resourceType"]])
-        if by_id or (full_url and plain == full_url) or (identifier and plain == f"urn:uuid:{identifier}"):
-            found.add(selection)
-    return found
+    if isinstance(identifier, str) and identifier:
+        names |= {(resource["resourceType"], identifier), ("", identifier), f"urn:uuid:{identifier}"}
+    return names
+
+
+def _holds_more_than_is_read(order: Resource) -> bool:
+    """Return whether reasons, body sites or contained resources of an order stay unread, because there are too many."""
+    return (
+        len(_listed(order.get("reasonCode"))) + len(_listed(order.get("reasonReference"))) > MOST_REASONS
+        or len(_listed(order.get("bodySite"))) > MOST_REASONS
+        or len(_listed(order.get("contained"))) > MOST_CONTAINED
+    )
 
 
 def _needling_order(
@@ -160,10 +164,10 @@ def _needling_order(
         for system, code in _codes(resource)
         if ORDER_VALUE_SETS & (guideline.value_sets.of_code(system, code) or frozenset())
     ]
+    conforms = not _holds_more_than_is_read(resource)
     try:
-        if resource["resourceType"] == "ServiceRequest":
+        if conforms and resource["resourceType"] == "ServiceRequest":
             check(resource, _READ)
-        conforms = True
     except UnreadableEntry:
         conforms = False
     reasons, texts, unread = _reasons(resource, entry, chart, guideline, today)
@@ -199,7 +203,7 @@ def _reasons(
     reasons: list[Problem] = []
     texts: list[str] = []
     unread = False
-    for code in _listed(order.get("reasonCode")):
+    for code in _listed(order.get("reasonCode"))[:MOST_REASONS]:
         concept = guideline.value_sets.of_concept(code)
         meanings = meanings_of(concept)
         if meanings:
@@ -219,15 +223,17 @@ def _reasons(
     return reasons, texts, unread
 
 
-def _referenced(order: Resource) -> Iterator[dict[str, Any]]:
-    """Yield the references of an order's reason; supportingInfo counts only where nothing else gives a reason."""
+def _referenced(order: Resource) -> list[dict[str, Any]]:
+    """Return the references of an order's reason; supportingInfo counts only where nothing else gives a reason."""
+    coded = len(_listed(order.get("reasonCode")))
     references = _listed(order.get("reasonReference"))
-    yield from references
-    if not references and not _listed(order.get("reasonCode")):
-        for reference in _listed(order.get("supportingInfo")):
-            target = reference.get("reference")
-            if isinstance(target, str) and ("Condition/" in target or target.startswith("#")):
-                yield reference
+    if not references and not coded:
+        references = [item for item in _listed(order.get("supportingInfo")) if _may_be_condition(item.get("reference"))]
+    return references[: max(0, MOST_REASONS - coded)]
+
+
+def _may_be_condition(reference: object) -> bool:
+    return isinstance(reference, str) and ("Condition/" in reference or reference.startswith("#"))
 
 
 def references(order: NeedlingOrder) -> tuple[str, ...]:
@@ -255,7 +261,7 @@ def _referenced_problem(
 
 def _region(order: Resource, texts: list[str], guideline: Guideline) -> Region:
     """Return where the order is for: by its body site's codes, else by the words of body site or free-text reason."""
-    sites = [guideline.value_sets.of_concept(site) for site in _listed(order.get("bodySite"))]
+    sites = [guideline.value_sets.of_concept(site) for site in _listed(order.get("bodySite"))[:MOST_REASONS]]
     by_code = {name for site in sites for name in site.value_sets}
     words = [text for site in sites for text in site.texts]
     if "body-site-lumbar" in by_code:

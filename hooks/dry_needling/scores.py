@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
+from cds_service.bounds import MOST_COMPONENTS
 from cds_service.fhir import dates
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
@@ -46,7 +47,8 @@ def read(chart: Chart, guideline: Guideline, spans: Sequence[Window]) -> tuple[l
     """Read the pain scores that fall into one of the spans.
 
     Returns:
-        The scores, and the entries that could not be read: undated, on no known scale, or not conforming to FHIR.
+        The scores, and the entries that could not be read: undated, on no known scale, with too many components, or not
+        conforming to FHIR.
     """
     scores: list[PainScore] = []
     unreadable: list[Entry] = []
@@ -63,14 +65,16 @@ def read(chart: Chart, guideline: Guideline, spans: Sequence[Window]) -> tuple[l
         return panels + guideline.value_sets.meaningful([one for one in recent if "component" not in one])
 
     for resource in chart.entries("Observation", may_matter):
+        components = resource.get("component")
+        too_many = isinstance(components, list) and len(components) > MOST_COMPONENTS
         parts = tuple(_score_parts(resource, guideline))
-        if not parts or resource.get("status") not in _COUNTED:
+        if not (parts or too_many) or resource.get("status") not in _COUNTED:
             continue
         entry = Entry(reference_to(resource), "pain score")
         when = _taken(resource)
         if when is not None and not any(first <= when.earliest <= last for first, last in spans):
             continue
-        if when is None:
+        if when is None or too_many:
             unreadable.append(entry)
             continue
         try:
@@ -88,7 +92,7 @@ def _score_parts(resource: Resource, guideline: Guideline) -> Iterator[Resource]
     if "pain-score" in guideline.value_sets.of_concept(resource.get("code")).value_sets:
         yield resource
     components = resource.get("component")
-    for component in components if isinstance(components, list) else ():
+    for component in components[:MOST_COMPONENTS] if isinstance(components, list) else ():
         concept = guideline.value_sets.of_concept(component.get("code") if isinstance(component, dict) else None)
         if "pain-score" in concept.value_sets:
             yield component

@@ -1,83 +1,164 @@
-"""Cost grows with the size of a chart and no faster, whatever the chart is full of."""
+"""Cost grows with the size of a request and no faster, whatever it is full of; beyond bounds that is said."""
 
 from __future__ import annotations
 
-import time
-from datetime import date, timedelta
+from contextlib import suppress
 
 import orjson
 import pytest
 
+from cds_service.bounds import MOST_COMPONENTS, MOST_CONTAINED, MOST_DRAFTS, MOST_REASONS, MOST_SELECTIONS
 from cds_service.call import answer
+from cds_service.errors import CdsError, TooManyResources
 from tests.bench.bodies import real_request
-from tests.charts import bundle, code, condition, needling, request, score
+from tests.bench.kinds import KINDS, of_size
+from tests.cases import EXTENSION
+from tests.charts import bundle, cards, code, condition, needling, request, score
+from tests.work import lines_run
 
-FEW, MANY = 200, 2000
-MOST = 30
-"""Ten times the resources may take this much longer; were it a matter of pairs, they would take a hundred times."""
+FEW, MANY = 50_000, 500_000
+"""Bytes."""
 
-
-def chart_of(entry):
-    """Return what makes a request whose problem list holds so many entries."""
-    return lambda number: orjson.dumps(request(*(entry(n) | {"id": f"e{n}"} for n in range(number))))
-
-
-def day(number: int) -> str:
-    return (date(2026, 11, 22) - timedelta(days=number % 80)).isoformat()
+MOST = 12
+"""Ten times the bytes may take this many times the work; were it a matter of pairs, it would take a hundred."""
 
 
-def session(number: int) -> dict:
-    performed = {"performedDateTime": day(number), "code": code("cpt", "20560"), "status": "completed"}
-    return {"resourceType": "Procedure", "subject": {"reference": "Patient/p1"}, **performed}
+def real(size: int) -> bytes:
+    entries = size // 700
+    return real_request(wanted={"conditions": entries // 4, "painScores": entries // 4, "procedures": entries // 2})
 
 
-def therapy(number: int) -> dict:
-    return session(number) | {"code": code("cpt", "97110")}
+def work(registry, body: bytes, today) -> int:
+    def call() -> None:
+        with suppress(CdsError):
+            answer(registry, "", body, today)
+
+    call()  # what is met for the first time costs more
+    return lines_run(call)
 
 
-def orders(number: int) -> bytes:
-    sent = request(condition("M54.50"), order=needling())
-    drafts = [needling(id=f"o{n}", reasonCode=[code("icd", "M54.2")]) for n in range(number)]
-    sent["context"]["draftOrders"] = bundle(*drafts)
-    sent["context"]["selections"] = [f"ServiceRequest/o{n}" for n in range(number)]
-    return orjson.dumps(sent)
+@pytest.mark.parametrize("kind", ["a real mixture", *KINDS])
+def test_ten_times_the_bytes_take_no_more_than_ten_times_the_work(kind, registry, today):
+    few, many = (real(size) if kind == "a real mixture" else of_size(KINDS[kind], size) for size in (FEW, MANY))
+    assert work(registry, many, today) < MOST * work(registry, few, today)
 
 
-def reasons(number: int) -> bytes:
-    texts = [code("icd", "M54.2", display=f"Neck pain {n}") for n in range(number)]
-    return orjson.dumps(request(*(condition("M54.2") | {"id": f"c{n}"} for n in range(number)),
-                                order=needling(reasonCode=texts)))  # fmt: skip
+def test_pairs_would_be_noticed():
+    """What counts work counts what loops within loops take."""
+
+    def pairs(number: int) -> int:
+        return lines_run(lambda: [a for a in range(number) for b in range(number) if a == b])
+
+    assert pairs(100) > MOST * pairs(10)
 
 
-def real(number: int) -> bytes:
-    return real_request(wanted={"conditions": number // 4, "painScores": number // 4, "procedures": number // 2})
+def with_drafts(number: int, selections: int) -> dict:
+    sent = request(condition("M54.2"))
+    medications = [{"resourceType": "MedicationRequest", "id": f"m{n}"} for n in range(number - 1)]
+    sent["context"]["draftOrders"] = bundle(needling(), *medications)
+    sent["context"]["selections"] = ["ServiceRequest/order"] * selections
+    return sent
+
+
+def test_1000_drafts_and_selections_are_answered_and_one_more_is_not(registry, today):
+    assert cards(registry, with_drafts(MOST_DRAFTS, MOST_SELECTIONS), today)
+    for sent, path in (
+        (with_drafts(MOST_DRAFTS + 1, 1), "context.draftOrders.entry"),
+        (with_drafts(1, MOST_SELECTIONS + 1), "context.selections"),
+    ):
+        with pytest.raises(TooManyResources) as refused:
+            cards(registry, sent, today)
+        assert [issue.expression for issue in refused.value.issues] == [path]
+
+
+def test_faults_of_a_request_are_named_up_to_a_bound(client):
+    """An answer is not longer than what was sent."""
+    sent = request()
+    sent["context"]["selections"] = [5] * MOST_SELECTIONS
+    response = client.post("/cds-services/dry-needling-order-select", json=sent)
+    assert (response.status_code, len(response.json["issue"])) == (400, 20)
+
+
+def unread(card: dict) -> list[str]:
+    told = card["extension"][EXTENSION].get("decidedBy", [])
+    return [entry["reference"] for entry in told if entry["role"] == "could not be read"]
+
+
+PAIN = code("icd", "M54.2")
+LAST = [{"reference": "#c"}]
 
 
 @pytest.mark.parametrize(
-    "body_of",
+    ("fits", "exceeds"),
     [
-        pytest.param(real, id="a real mixture"),
-        pytest.param(chart_of(lambda n: condition("M54.50", onsetDateTime=day(n))), id="low back pain"),
-        pytest.param(chart_of(lambda n: condition("M54.50", onsetDateTime="2020-01-01")), id="chronic low back pain"),
-        pytest.param(chart_of(lambda _: condition("G89.29")), id="chronic pain"),
-        pytest.param(chart_of(lambda n: condition("x", code={"text": f"words {n}"})), id="free text"),
-        pytest.param(chart_of(lambda n: condition("M54.50", onsetDateTime=f"2020-02-30 {n}")), id="unreadable"),
-        pytest.param(chart_of(lambda n: score(n % 10, effectiveDateTime=day(n))), id="pain scores"),
-        pytest.param(chart_of(session), id="earlier sessions"),
-        pytest.param(chart_of(therapy), id="therapies"),
-        pytest.param(orders, id="orders"),
-        pytest.param(reasons, id="reasons"),
+        ({"reasonCode": [PAIN] * MOST_REASONS}, {"reasonCode": [PAIN] * (MOST_REASONS + 1)}),
+        ({"bodySite": [{"text": "neck"}] * MOST_REASONS}, {"bodySite": [{"text": "neck"}] * (MOST_REASONS + 1)}),
+        (
+            {"reasonReference": LAST, "contained": [{}] * (MOST_CONTAINED - 1) + [condition("M54.2", id="c")]},
+            {"reasonReference": LAST, "contained": [{}] * MOST_CONTAINED + [condition("M54.2", id="c")]},
+        ),
+        (
+            {"reasonCode": [PAIN], "reasonReference": [{"reference": "Condition/c-M54.2"}] * (MOST_REASONS - 1)},
+            {"reasonCode": [PAIN], "reasonReference": [{"reference": "Condition/c-M54.2"}] * MOST_REASONS},
+        ),
+    ],
+    ids=["reasons by code", "body sites", "contained", "reasons of both kinds"],
+)
+def test_what_an_order_holds_beyond_the_bound_is_not_read_and_the_card_says_so(fits, exceeds, registry, today):
+    (card,) = cards(registry, request(condition("M54.2"), order=needling(**fits)), today)
+    assert unread(card) == []
+    (card,) = cards(registry, request(condition("M54.2"), order=needling(**exceeds)), today)
+    assert unread(card) == ["ServiceRequest/order"]
+
+
+@pytest.mark.parametrize("scored", [0, MOST_COMPONENTS], ids=["among the first", "after the bound"])
+def test_an_observation_of_too_many_components_is_not_read_and_the_card_says_so(scored, registry, today):
+    other = {"code": code("loinc", "1-1"), "valueInteger": 1}
+    components = [other] * MOST_COMPONENTS
+    components.insert(scored, {"code": code("loinc", "72514-3"), "valueInteger": 9})
+    for sent, said in ((components[: MOST_COMPONENTS + 1], ["Observation/score"]), (components[:MOST_COMPONENTS], [])):
+        panel = score(None, code=code("loinc", "1-1"), component=sent)
+        (card,) = cards(registry, request(condition("M54.2"), prefetch={"painScores": bundle(panel)}), today)
+        assert unread(card) == said
+
+
+def test_a_care_plan_of_too_many_activities_is_not_read_and_the_card_says_so(registry, today):
+    exercise = {"detail": {"status": "in-progress", "code": code("cpt", "97110")}}
+    for number, said in ((MOST_COMPONENTS, []), (MOST_COMPONENTS + 1, ["CarePlan/plan"])):
+        plan = {
+            "resourceType": "CarePlan", "id": "plan", "status": "active", "intent": "plan",
+            "subject": {"reference": "Patient/p1"}, "activity": [exercise] * number,
+        }  # fmt: skip
+        (card,) = cards(registry, request(condition("M54.2"), prefetch={"carePlans": bundle(plan)}), today)
+        assert unread(card) == said
+
+
+def test_words_are_looked_for_in_the_first_thousand_characters_of_a_text(registry, today):
+    for blanks, silent in ((900, False), (1000, True)):
+        order = needling(code={"text": "x" + " " * blanks + "dry needling"})
+        assert (cards(registry, request(condition("M54.2"), order=order), today) == []) is silent
+
+
+@pytest.mark.parametrize(
+    ("selection", "meant"),
+    [
+        ("ServiceRequest/order", True),
+        ("ServiceRequest/order/_history/3", True),
+        ("order", True),
+        ("https://ehr.example.org/fhir/ServiceRequest/order", True),
+        ("urn:uuid:order", True),
+        ("urn:uuid:full", True),
+        ("MedicationRequest/order", False),
+        ("ServiceRequest/other", False),
+        ("", False),
+        ("/", False),
     ],
 )
-def test_ten_times_as_much_does_not_take_a_hundred_times_as_long(body_of, registry, today):
-    few, many = body_of(FEW), body_of(MANY)
-    assert quickest(registry, many, today) < MOST * quickest(registry, few, today)
-
-
-def quickest(registry, body: bytes, today) -> float:
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        answer(registry, "", body, today)
-        times.append(time.perf_counter() - began)
-    return min(times)
+def test_a_selection_means_a_draft_by_id_type_or_url(selection, meant, registry, today):
+    """C6: `Type/id`, a bare id, a full URL or the entry's fullUrl."""
+    sent = request(condition("M54.2"))
+    sent["context"]["draftOrders"]["entry"][0]["fullUrl"] = "urn:uuid:full"
+    sent["context"]["selections"] = [selection]
+    answered = answer(registry, "", orjson.dumps(sent), today)
+    assert answered.guidance.log["unmatched_selections"] == (not meant)
+    assert bool(answered.guidance.cards) is meant

@@ -1,0 +1,30 @@
+"""How many of each thing one call may hold, or how many of each are read: what keeps the cost of a call linear.
+
+Beyond the first two a call is refused (413); of the others, what comes after the bound is not read, and the answer says
+so. A real session has a few orders with a reason or two each.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MOST_DRAFTS: Final = 1000
+"""Entries of the draft Bundle."""
+
+MOST_SELECTIONS: Final = 1000
+"""Selected orders."""
+
+MOST_REASONS: Final = 50
+"""Reasons that are read of one order, by code and by reference together; and body sites of one order."""
+
+MOST_CONTAINED: Final = 100
+"""Contained resources of one resource in which a reference is looked up."""
+
+MOST_COMPONENTS: Final = 50
+"""Components that are read of one observation; and activities of one care plan."""
+
+LONGEST_WORDS: Final = 1000
+"""Characters of a text in which words are looked for."""
+
+MOST_ISSUES: Final = 20
+"""Faults of one request that are named."""
