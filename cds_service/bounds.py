@@ -1,12 +1,18 @@
 """How many of each thing one call may hold, or how many of each are read: what keeps the cost of a call linear.
 
-Beyond the first two a call is refused (413); of the others, what comes after the bound is not read, and the answer says
-so. A real session has a few orders with a reason or two each.
+Beyond the bounds of bodies, drafts and selections a call is refused (413); of the others, what comes after the bound is
+not read, and the answer says so. A real session has a few orders with a reason or two each.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+MOST_CONTAINERS: Final = 500_000
+"""Objects and arrays of one body; a real one of 10 MB has 210,000."""
+
+MOST_VALUES: Final = 1_000_000
+"""Commas of one body, those of texts included; a real one of 10 MB has 210,000."""
 
 MOST_DRAFTS: Final = 1000
 """Entries of the draft Bundle."""

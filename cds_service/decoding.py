@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
+from itertools import accumulate
 from typing import Any
 
 import orjson
 
-from cds_service.errors import MalformedJson, NestedTooDeeply
+from cds_service.bounds import MOST_CONTAINERS, MOST_VALUES
+from cds_service.errors import MalformedJson, NestedTooDeeply, TooManyResources
 
 MAX_NESTING = 100
 """Levels of objects and arrays a request may have."""
@@ -14,6 +17,8 @@ MAX_NESTING = 100
 _PIECE = 128
 _NOT_BRACKETS = bytes(set(range(256)) - set(b'{}[]"'))
 _ONE_KIND_OF_BRACKET = bytes.maketrans(b"{}", b"[]")
+_STEPS = bytes.maketrans(b"[]", bytes((1, 255)))
+"""An opening bracket is one level up, a closing one (255 is -1 in a signed byte) one level down."""
 
 
 def decode(body: bytes) -> dict[str, Any]:
@@ -22,22 +27,32 @@ def decode(body: bytes) -> dict[str, Any]:
     Duplicate keys are tolerated (the last wins); NaN, Infinity and invalid UTF-8 are not JSON.
 
     Raises:
-        MalformedJson: the body is not a JSON object in UTF-8.
+        TooManyResources: it has more values than a real request of ten times its size. Told before it is decoded,
+            because 10 MB of empty arrays would take half a gigabyte.
         NestedTooDeeply: it has more than MAX_NESTING levels.
+        MalformedJson: the body is not a JSON object in UTF-8.
     """
+    brackets = _brackets(body)
+    if brackets.count(b"[") > MOST_CONTAINERS or body.count(b",") > MOST_VALUES:
+        raise TooManyResources(f"The body holds more than {MOST_CONTAINERS:,} objects or {MOST_VALUES:,} values")
+    if _exceeds(brackets, MAX_NESTING):
+        raise NestedTooDeeply(f"The body has more than {MAX_NESTING} levels of objects and arrays")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise MalformedJson("The body is not JSON in UTF-8") from None
-    if nesting_exceeds(body, MAX_NESTING):
-        raise NestedTooDeeply(f"The body has more than {MAX_NESTING} levels of objects and arrays")
     if not isinstance(document, dict):
         raise MalformedJson("The body must be a JSON object")
     return document
 
 
 def nesting_exceeds(body: bytes, limit: int) -> bool:
-    """Tell whether valid JSON has more than `limit` levels of objects and arrays.
+    """Return whether JSON has more than `limit` levels of objects and arrays; anything goes for what is no JSON."""
+    return _exceeds(_brackets(body), limit)
+
+
+def _brackets(body: bytes) -> bytes:
+    """Return the brackets of JSON, all as square ones.
 
     Works on bytes, because a walk through the decoded document takes as long as decoding it. Strings are taken out, so
     that brackets remain.
@@ -47,7 +62,11 @@ def nesting_exceeds(body: bytes, limit: int) -> bool:
     brackets = body.translate(_ONE_KIND_OF_BRACKET, _NOT_BRACKETS).replace(b'""', b"")
     if b'"' in brackets:  # strings that hold brackets themselves
         brackets = b"".join(brackets.split(b'"')[::2])
-    return _may_exceed(brackets, limit) and _exceeds(brackets, limit)
+    return brackets
+
+
+def _exceeds(brackets: bytes, limit: int) -> bool:
+    return _may_exceed(brackets, limit) and max(accumulate(array("b", brackets.translate(_STEPS)))) > limit
 
 
 def _may_exceed(brackets: bytes, limit: int) -> bool:
@@ -62,12 +81,3 @@ def _may_exceed(brackets: bytes, limit: int) -> bool:
             return True
         level += 2 * opened - len(brackets[start : start + _PIECE])
     return False
-
-
-def _exceeds(brackets: bytes, limit: int) -> bool:
-    """Count exactly: each round removes the innermost pairs, which is one level."""
-    for _ in range(limit):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"[]", b"")
-    return bool(brackets)

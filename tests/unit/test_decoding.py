@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cds_service.bounds import MOST_CONTAINERS, MOST_VALUES
 from cds_service.decoding import MAX_NESTING, decode, nesting_exceeds
-from cds_service.errors import MalformedJson, NestedTooDeeply
+from cds_service.errors import MalformedJson, NestedTooDeeply, TooManyResources
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(alphabet='{}[]"\\ab,:', max_size=6),
@@ -60,3 +63,22 @@ def test_what_is_no_object_is_refused(body):
 
 def test_duplicate_keys_are_tolerated_and_the_last_wins():
     assert decode(b'{"a": 1, "a": 2}') == {"a": 2}
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"{},", b'{"a":1},', b"1,", b'"",', b'"ab",', b"1.5,"])
+def test_more_values_than_any_real_request_has_are_refused_before_they_are_decoded(piece):
+    """10 MB of brackets would take a worker to 577 MB."""
+    body = b'{"a":[' + piece * (10_000_000 // len(piece)) + b"1]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooManyResources, match="more than 500,000 objects or 1,000,000 values"):
+            decode(body)
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_just_within_the_bounds_is_decoded():
+    assert decode(b'{"a":[' + b"[]," * (MOST_CONTAINERS - 3) + b"[]]}")
+    assert decode(b'{"a":[' + b"1," * MOST_VALUES + b"1]}")
+    assert decode(b'{"a":"' + b"[{" * MOST_CONTAINERS + b'"}'), "brackets within a text are none"
