@@ -21,6 +21,7 @@ _ELSEWHERE = {
     "call": ("cds_service.call_commands", "call"),
     "services": ("cds_service.call_commands", "services"),
     "report": ("cds_service.store_commands", "report_command"),
+    "deploy": ("cds_service.deploy_command", "deploy"),
     "purge": ("cds_service.store_commands", "purge"),
     "export": ("cds_service.store_commands", "export_command"),
 }

@@ -30,10 +30,11 @@ HOMES = {
     "click": {
         "cds_service/cli.py",
         "cds_service/check_command.py",
+        "cds_service/deploy_command.py",
         "cds_service/call_commands.py",
         "cds_service/store_commands.py",
     },
-    "jinja2": {"cds_service/web/"},
+    "jinja2": {"cds_service/deploy_command.py", "cds_service/web/"},
     "structlog": {"cds_service/telemetry.py"},
 }
 
