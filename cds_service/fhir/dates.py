@@ -9,9 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 
 _DATE = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})"
-    r"(?:T(?P<time>\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?P<zone>Z|[+-]\d{2}:\d{2})?)?)?)?",
-    re.ASCII,
+    r"(?:(?:T| +)(?P<hour>\d{2}):?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?P<fraction>[.,]\d{1,20})?)?"
+    r" *(?P<zone>Z|[+-]\d{2}(?::?\d{2})?)?)?)?)?",
+    re.ASCII | re.IGNORECASE,
 )
+_LEAP_SECOND = 60
+_WIDEST_ZONE = 14
+_LONGEST = 60
+"""Characters of a date that are looked at."""
 _AGE_UNITS = {"a": "years", "mo": "months", "wk": "weeks", "d": "days"}
 _AGE_WORDS = {
     "year": "a", "years": "a", "yr": "a", "month": "mo", "months": "mo",
@@ -42,8 +47,12 @@ class FhirDate:
 
 
 def parse(text: object) -> FhirDate | None:
-    """Read a FHIR date, dateTime or instant (R4 2.24.0.1); None for anything else, such as the 30th of February."""
-    if not isinstance(text, str) or not (match := _DATE.fullmatch(text)):
+    """Read a FHIR date, dateTime or instant (R4 2.24.0.1); None for anything else, such as the 30th of February.
+
+    Understood beside FHIR's form: blanks around it and for the T, a zone without the colon (+0000), and a time without
+    a zone, which is no more than its day. US dates are not, because they may as well be European ones.
+    """
+    if not isinstance(text, str) or len(text) > _LONGEST or not (match := _DATE.fullmatch(text := text.strip())):
         return None
     year = int(match["year"])
     month, day = (int(match[part]) if match[part] else None for part in ("month", "day"))
@@ -55,12 +64,27 @@ def parse(text: object) -> FhirDate | None:
         else:
             earliest = latest = date(year, month, day)
         instant = datetime(earliest.year, earliest.month, earliest.day, tzinfo=UTC)
-        if match["time"]:
-            zoned = datetime.fromisoformat(text)
-            instant = zoned.replace(tzinfo=UTC) if zoned.tzinfo is None else zoned.astimezone(UTC)
+        if match["hour"]:
+            instant = _instant(earliest, match)
     except (ValueError, OverflowError):
         return None
     return FhirDate(earliest, latest, instant, text[:10])
+
+
+def _instant(day: date, match: re.Match[str]) -> datetime:
+    """Return the time in UTC; without a zone as if it were UTC, which orders what one system wrote on one day."""
+    hour, minute, second = (int(match[part] or 0) for part in ("hour", "minute", "second"))
+    second = 59 if second == _LEAP_SECOND else second
+    microsecond = int((match["fraction"] or ".0")[1:7].ljust(6, "0"))
+    local = datetime(day.year, day.month, day.day, hour, minute, second, microsecond, tzinfo=UTC)
+    zone = match["zone"] or "Z"
+    if zone in "Zz":
+        return local
+    hours, minutes = int(zone[1:3]), int(zone[3:].removeprefix(":") or 0)
+    if hours > _WIDEST_ZONE or minutes > 59:
+        raise ValueError(zone)
+    offset = timedelta(hours=hours, minutes=minutes)
+    return local + offset if zone[0] == "-" else local - offset
 
 
 def at_age(birth: FhirDate, value: object, unit: object) -> FhirDate | None:

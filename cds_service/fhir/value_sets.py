@@ -8,29 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds_service.bounds import LONGEST_WORDS
+from cds_service.fhir.elements import concept_in
+from cds_service.fhir.systems import KNOWN, LONGEST_CODE, canonical, plain, says_absent
 
-ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
-SNOMED_CT = "http://snomed.info/sct"
-LOINC = "http://loinc.org"
-CPT = "http://www.ama-assn.org/go/cpt"
-
-# One code system, several names in the wild: OIDs, ICD-10 for ICD-10-CM, CPT's older addresses.
-_SYSTEMS = {
-    **{system: system for system in (ICD_10_CM, SNOMED_CT, LOINC, CPT)},
-    "http://hl7.org/fhir/sid/icd-10": ICD_10_CM,
-    "urn:oid:2.16.840.1.113883.6.90": ICD_10_CM,
-    "urn:oid:2.16.840.1.113883.6.3": ICD_10_CM,
-    "urn:oid:2.16.840.1.113883.6.96": SNOMED_CT,
-    "urn:oid:2.16.840.1.113883.6.1": LOINC,
-    "urn:oid:2.16.840.1.113883.6.12": CPT,
-}
 _SEMANTIC_TAG = re.compile(r"\s*\((?:finding|disorder|procedure|regime/therapy|body structure)\)$")
 # Bounds of the memory that look-ups may take, whatever callers send.
 _REMEMBERED = 20_000
 _LONGEST_WORDS = 200
 _MOST_CODINGS = 10
 _MOST_SYSTEMS = 20
-_LONGEST_CODE = 40
 _LONGEST_ICD_CODE = 8
 _NOTHING: frozenset[str] = frozenset()
 
@@ -42,12 +28,14 @@ class Concept:
     Attributes:
         value_sets: ids of the value sets it belongs to, by a code or, for want of any known code, by its exact words.
         coded: it has a code of a system we know, whether or not the code is in a value set.
+        coded_elsewhere: it has a code of a system that we do not know, or that is not named.
         texts: its text and every display, as the chart has them, as far as they are read.
         said: names of the word lists that its texts match: the last resort, whatever its codes are.
     """
 
     value_sets: frozenset[str] = _NOTHING
     coded: bool = False
+    coded_elsewhere: bool = False
     texts: tuple[str, ...] = ()
     said: frozenset[str] = _NOTHING
 
@@ -59,7 +47,7 @@ class Concept:
     @property
     def empty(self) -> bool:
         """Tell whether it says nothing at all."""
-        return not (self.coded or self.texts)
+        return not (self.coded or self.coded_elsewhere or self.texts)
 
 
 WordList = Callable[[tuple[str, ...]], bool]
@@ -89,37 +77,36 @@ class ValueSets:
         name = resource["id"]
         displays = self.displays.setdefault(name, {})
         for include in resource["compose"]["include"]:
-            system = _SYSTEMS.get(include["system"], include["system"])
+            system = canonical(include["system"]) or include["system"]
             for concept in include.get("concept", ()):
-                self._codes.setdefault((system, _plain(concept["code"])), set()).add(name)
+                self._codes.setdefault((system, plain(system, concept["code"])), set()).add(name)
                 displays[system, concept["code"]] = concept.get("display", concept["code"])
                 for words in (concept.get("display"), *(d["value"] for d in concept.get("designation", ()))):
                     if words:
                         self._words.setdefault(_folded(words), set()).add(name)
             for category in include.get("filter", ()):
-                self._categories.setdefault((system, _plain(category["value"])), set()).add(name)
+                self._categories.setdefault((system, plain(system, category["value"])), set()).add(name)
                 display = category.get("extension", ({},))[0].get("valueString", category["value"])
                 displays[system, category["value"] + "-"] = display
                 self._words.setdefault(_folded(display), set()).add(name)
 
     def of_code(self, system: object, code: object) -> frozenset[str] | None:
         """Return the ids of the value sets a code is in; None when we do not know the system."""
-        if not isinstance(system, str) or not isinstance(code, str) or not code.strip():
+        name = canonical(system)
+        if name is None or not (key := plain(name, code)):
             return None
-        canonical = _SYSTEMS.get(system.strip().rstrip("/"), system)
-        plain = _plain(code[:_LONGEST_CODE])
-        found = set(self._codes.get((canonical, plain), ()))
+        found = set(self._codes.get((name, key), ()))
         # A category stands for itself and all that begins with it, as ICD-10-CM is built.
-        for length in range(3, min(len(plain), _LONGEST_ICD_CODE) + 1):
-            found |= self._categories.get((canonical, plain[:length]), set())
-        return frozenset(found) if found or canonical in _SYSTEMS else None
+        for length in range(3, min(len(key), _LONGEST_ICD_CODE) + 1):
+            found |= self._categories.get((name, key[:length]), set())
+        return frozenset(found) if found or name in KNOWN else None
 
     def means_nothing(self, concept: object) -> bool:
         """Tell whether a concept is coded in systems we know, and by no code that is in a value set.
 
         The answer for most of a chart, found without looking at its words.
         """
-        codings = concept.get("coding") if isinstance(concept, dict) else None
+        codings = concept_in(concept).get("coding")
         return isinstance(codings, list) and bool(codings) and all(map(self._code_means_nothing, codings))
 
     def meaningful(self, resources: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -163,10 +150,8 @@ class ValueSets:
 
     def _remember_silent(self, concept: Any) -> None:
         """Remember a concept of one short coding by its code and its words."""
-        codings = [c for c in concept["coding"] if isinstance(c, dict)]
-        key = tuple((c.get("system"), c.get("code"), c.get("display")) for c in codings)
-        text = concept.get("text")
-        if len(codings) == 1 and len(self._silent) < _REMEMBERED and _is_short(text, key):
+        text, key = _parts(concept)
+        if len(key) == 1 and isinstance(key[0][1], str) and len(self._silent) < _REMEMBERED and _is_short(text, key):
             system, code, display = key[0]
             self._silent[system, code] = (display, text)
 
@@ -179,7 +164,7 @@ class ValueSets:
             return False
         if system in self._meaningless or len(self._meaningless) < _MOST_SYSTEMS:
             codes = self._meaningless.setdefault(system, {})
-            if len(codes) < _REMEMBERED and len(code) <= _LONGEST_CODE:
+            if len(codes) < _REMEMBERED and len(code) <= LONGEST_CODE:
                 codes[code] = not found
         return not found
 
@@ -189,15 +174,7 @@ class ValueSets:
         Codes decide. Only when no coding is of a system we know do the exact words of a text or display count. The same
         concepts come again and again, in one chart and in the next, so what was read is remembered, within bounds.
         """
-        if not isinstance(concept, dict):
-            return Concept()
-        text, codings = concept.get("text"), concept.get("coding")
-        key: Codings
-        if isinstance(codings, list) and len(codings) == 1 and isinstance(coding := codings[0], dict):
-            key = ((coding.get("system"), coding.get("code"), coding.get("display")),)
-        else:
-            dicts = [item for item in codings if isinstance(item, dict)] if isinstance(codings, list) else []
-            key = tuple([(item.get("system"), item.get("code"), item.get("display")) for item in dicts])
+        text, key = _parts(concept)
         try:
             return self._remembered[text, key]
         except KeyError:
@@ -210,12 +187,14 @@ class ValueSets:
 
     def _read(self, text: object, codings: Codings) -> Concept:
         found = _NOTHING
-        coded = False
+        coded = elsewhere = False
         for system, code, _ in codings:
             value_sets = self.of_code(system, code)
             if value_sets is not None:
                 coded = True
                 found |= value_sets
+            elif plain(None, code) and not says_absent(system):
+                elsewhere = True
         displays = (display for _, _, display in codings)
         texts = tuple(
             words[:LONGEST_WORDS]
@@ -225,7 +204,27 @@ class ValueSets:
         if not coded:
             found = frozenset(name for words in texts for name in self._words.get(_folded(words), ()))
         said = frozenset(name for name, matches in self._word_lists.items() if matches(texts))
-        return Concept(found, coded, texts, said)
+        return Concept(found, coded, elsewhere, texts, said)
+
+
+def _parts(concept: object) -> tuple[object, Codings]:
+    """Return the text of a concept, and system, code and display of each coding."""
+    try:
+        (coding,) = concept["coding"]  # type: ignore[index]  # what almost every concept is
+        system, code, display = coding["system"], coding["code"], coding.get("display")
+        if type(code) is str:
+            return concept.get("text"), ((system, code, display),)  # type: ignore[attr-defined]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    plainly = concept_in(concept)
+    codings = plainly.get("coding")
+    dicts = [item for item in codings if isinstance(item, dict)] if isinstance(codings, list) else []
+    return plainly.get("text"), tuple([(c.get("system"), _code(c.get("code")), c.get("display")) for c in dicts])
+
+
+def _code(value: object) -> object:
+    """Return a code that came as a number as text, so that 1 and true are not taken for each other."""
+    return value if isinstance(value, str) else plain(None, value)
 
 
 def _is_short(text: object, codings: Codings) -> bool:
@@ -235,11 +234,6 @@ def _is_short(text: object, codings: Codings) -> bool:
             if isinstance(part, str) and len(part) > _LONGEST_WORDS:
                 return False
     return len(codings) < _MOST_CODINGS and (not isinstance(text, str) or len(text) <= _LONGEST_WORDS)
-
-
-def _plain(code: str) -> str:
-    """Return a code as it is compared: ICD-10 codes are met with and without the dot, in either case."""
-    return code.strip().replace(".", "").upper()
 
 
 def _folded(words: str) -> str:

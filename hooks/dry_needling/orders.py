@@ -12,6 +12,8 @@ from cds_service.bounds import MOST_CONTAINED, MOST_REASONS
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
 from cds_service.fhir.chart import Chart
 from cds_service.fhir.conformance import UnreadableEntry, check
+from cds_service.fhir.elements import concept_in, in_r4, listed
+from cds_service.fhir.systems import canonical, plain
 from hooks.dry_needling.diagnoses import counts, entry_of, meanings_of, problem
 from hooks.dry_needling.findings import Entry, Modality, OrderFindings, Problem, Region
 from hooks.dry_needling.guideline import Guideline
@@ -66,6 +68,7 @@ class OrdersRead:
         unreadable: entries that are no resources, or needling orders that do not conform to FHIR or hold more than is
             read.
         unmatched_selections: how many selections name no draft order.
+        without_code: how many draft orders have neither a code nor words that can be read.
     """
 
     needling: tuple[NeedlingOrder, ...]
@@ -73,6 +76,7 @@ class OrdersRead:
     seen: tuple[DraftOrder, ...]
     unreadable: tuple[Entry, ...]
     unmatched_selections: int
+    without_code: int
 
 
 def read(
@@ -88,12 +92,14 @@ def read(
     active: list[Resource] = []
     seen: list[DraftOrder] = []
     unreadable: list[Entry] = []
+    without_code = 0
     named: set[_Name] = set()
     selected = frozenset(name for selection in selections or () for name in _names_in(selection))
-    for number, resource, full_url in entries_of(drafts):
-        if not is_resource(resource):
+    for number, sent, full_url in entries_of(drafts):
+        if not is_resource(sent):
             unreadable.append(Entry(f"draftOrders entry {number}", "draft order"))
             continue
+        resource = in_r4(sent)
         concept = guideline.value_sets.of_concept(resource.get("code"))
         entry = entry_of(resource, concept)
         names = _names_of(resource, full_url)
@@ -105,19 +111,20 @@ def read(
             seen.append(DraftOrder(entry, "no order: not to be performed, or already over"))
             continue
         active.append(resource)
+        without_code += concept.empty
         modality = guideline.modality(concept)
         if modality is Modality.NONE:
             seen.append(DraftOrder(entry, "not needling"))
         elif selections is not None and selected.isdisjoint(names):
             seen.append(DraftOrder(entry, "not selected"))
         else:
-            order = _needling_order(resource, entry, modality, chart, guideline, today)
+            order = _needling_order(sent, entry, modality, chart, guideline, today)
             seen.append(DraftOrder(entry, f"considered as {modality}"))
             needling.append(order)
             if not order.conforms:
                 unreadable.append(entry)
     unmatched = sum(named.isdisjoint(_names_in(selection)) for selection in set(selections or ()))
-    return OrdersRead(tuple(needling), tuple(active), tuple(seen), tuple(unreadable), unmatched)
+    return OrdersRead(tuple(needling), tuple(active), tuple(seen), tuple(unreadable), unmatched, without_code)
 
 
 _Name = str | tuple[str, str]
@@ -143,20 +150,21 @@ def _names_of(resource: Resource, full_url: str) -> set[_Name]:
 def _holds_more_than_is_read(order: Resource) -> bool:
     """Return whether reasons, body sites or contained resources of an order stay unread, because there are too many."""
     return (
-        len(_listed(order.get("reasonCode"))) + len(_listed(order.get("reasonReference"))) > MOST_REASONS
-        or len(_listed(order.get("bodySite"))) > MOST_REASONS
-        or len(_listed(order.get("contained"))) > MOST_CONTAINED
+        len(listed(order.get("reasonCode"))) + len(listed(order.get("reasonReference"))) > MOST_REASONS
+        or len(listed(order.get("bodySite"))) > MOST_REASONS
+        or len(listed(order.get("contained"))) > MOST_CONTAINED
     )
 
 
 def _needling_order(
-    resource: Resource,
+    sent: Resource,
     entry: Entry,
     modality: Modality,
     chart: Chart,
     guideline: Guideline,
     today: date,
 ) -> NeedlingOrder:
+    resource = in_r4(sent)
     identifier = resource.get("id")
     words = guideline.value_sets.of_concept(resource.get("code")).words
     codes = [
@@ -183,17 +191,16 @@ def _needling_order(
         id=identifier if isinstance(identifier, str) else "",
         codes=tuple(dict.fromkeys(code for _, code in codes)),
         identity=" ".join(sorted(f"{system}|{code}" for system, code in codes)) or words.lower(),
-        resource=resource,
+        resource=sent,
         conforms=conforms,
     )
 
 
 def _codes(order: Resource) -> Iterator[tuple[str, str]]:
-    code = order.get("code")
-    for coding in _listed(code.get("coding") if isinstance(code, dict) else None):
-        system, value = coding.get("system"), coding.get("code")
-        if isinstance(system, str) and isinstance(value, str):
-            yield system, value
+    for coding in listed(concept_in(order.get("code")).get("coding")):
+        system = canonical(coding.get("system"))
+        if system and (code := plain(system, coding.get("code"))):
+            yield system, code
 
 
 def _reasons(
@@ -203,7 +210,7 @@ def _reasons(
     reasons: list[Problem] = []
     texts: list[str] = []
     unread = False
-    for code in _listed(order.get("reasonCode"))[:MOST_REASONS]:
+    for code in listed(order.get("reasonCode"))[:MOST_REASONS]:
         concept = guideline.value_sets.of_concept(code)
         meanings = meanings_of(concept)
         if meanings:
@@ -225,10 +232,10 @@ def _reasons(
 
 def _referenced(order: Resource) -> list[dict[str, Any]]:
     """Return the references of an order's reason; supportingInfo counts only where nothing else gives a reason."""
-    coded = len(_listed(order.get("reasonCode")))
-    references = _listed(order.get("reasonReference"))
+    coded = len(listed(order.get("reasonCode")))
+    references = listed(order.get("reasonReference"))
     if not references and not coded:
-        references = [item for item in _listed(order.get("supportingInfo")) if _may_be_condition(item.get("reference"))]
+        references = [item for item in listed(order.get("supportingInfo")) if _may_be_condition(item.get("reference"))]
     return references[: max(0, MOST_REASONS - coded)]
 
 
@@ -238,7 +245,7 @@ def _may_be_condition(reference: object) -> bool:
 
 def references(order: NeedlingOrder) -> tuple[str, ...]:
     """Return the conditions outside of itself that an order's reason refers to."""
-    found = (reference.get("reference") for reference in _referenced(order.resource))
+    found = (reference.get("reference") for reference in _referenced(in_r4(order.resource)))
     return tuple(target for target in found if isinstance(target, str) and _CONDITION.fullmatch(target))
 
 
@@ -261,7 +268,7 @@ def _referenced_problem(
 
 def _region(order: Resource, texts: list[str], guideline: Guideline) -> Region:
     """Return where the order is for: by its body site's codes, else by the words of body site or free-text reason."""
-    sites = [guideline.value_sets.of_concept(site) for site in _listed(order.get("bodySite"))[:MOST_REASONS]]
+    sites = [guideline.value_sets.of_concept(site) for site in listed(order.get("bodySite"))[:MOST_REASONS]]
     by_code = {name for site in sites for name in site.value_sets}
     words = [text for site in sites for text in site.texts]
     if "body-site-lumbar" in by_code:
@@ -269,7 +276,3 @@ def _region(order: Resource, texts: list[str], guideline: Guideline) -> Region:
     if sites and all("body-site-elsewhere" in site.value_sets for site in sites):
         return Region.ELSEWHERE
     return guideline.words.region(words or texts)
-
-
-def _listed(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -12,7 +12,7 @@ from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
 from cds_service.fhir.conformance import UnreadableEntry, check
 from cds_service.fhir.dates import FhirDate
-from cds_service.fhir.value_sets import LOINC
+from cds_service.fhir.systems import LOINC
 from hooks.dry_needling.durations import BASELINE_WINDOW, TWELVE_WEEKS
 from hooks.dry_needling.findings import Entry, PainScore, Session
 from hooks.dry_needling.guideline import Guideline

@@ -99,6 +99,7 @@ def answer(loaded: Guideline, request: HookRequest, chart: Chart, today: date) -
         "drafts": len(read.seen),
         "needling_orders": len(read.needling),
         "unmatched_selections": read.unmatched_selections,
+        "drafts_without_code": read.without_code,
         "foreign_entries": chart.foreign,
         "rules": ",".join(item.decision.rule.id for item in decided) or "R0",
         "knowledge": loaded.knowledge.version,

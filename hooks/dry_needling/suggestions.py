@@ -78,11 +78,12 @@ def _therapy_order(order: Resource, patient_id: str, loaded: Guideline) -> Resou
     """Return a new order for the same patient, encounter and requester as the draft."""
     therapy = loaded.actions.therapy_order
     draft = {name: present(order.get(name)) for name in ("intent", "subject", "encounter", "requester")}
+    code = {"coding": [{key: therapy[key] for key in ("system", "code", "display")}], "text": therapy["text"]}
     return {
         "resourceType": "ServiceRequest",
         "status": "draft",
         "intent": draft["intent"] or "order",
-        "code": {"coding": [{key: therapy[key] for key in ("system", "code", "display")}], "text": therapy["text"]},
+        "code": {"concept": code} if "concept" in (order.get("code") or {}) else code,  # as in the order's FHIR release
         "subject": draft["subject"] or {"reference": f"Patient/{patient_id}"},
         **{name: draft[name] for name in ("encounter", "requester") if draft[name]},
     }

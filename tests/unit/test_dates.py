@@ -20,6 +20,13 @@ from cds_service.fhir import dates
         ("2024-03-01T23:30:00-05:00", date(2024, 3, 1), date(2024, 3, 1)),
         ("2024-03-01T23:30Z", date(2024, 3, 1), date(2024, 3, 1)),
         ("2014-02-06T22:12:50.039984+00:00", date(2014, 2, 6), date(2014, 2, 6)),
+        ("2010-05-28T10:00:00", date(2010, 5, 28), date(2010, 5, 28)),
+        ("2010-05-28 10:00:00", date(2010, 5, 28), date(2010, 5, 28)),
+        ("2010-05-28T23:30:00+0000", date(2010, 5, 28), date(2010, 5, 28)),
+        ("2010-05-28 23:30:00 -0500", date(2010, 5, 28), date(2010, 5, 28)),
+        ("2010-05-28t10:00z", date(2010, 5, 28), date(2010, 5, 28)),
+        ("2010-05-28T23:59:60Z", date(2010, 5, 28), date(2010, 5, 28)),
+        (" 2010-05 ", date(2010, 5, 1), date(2010, 5, 31)),
     ],
 )
 def test_span(text, earliest, latest):
@@ -30,8 +37,9 @@ def test_span(text, earliest, latest):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "yesterday", "2024-13", "2024-02-30", "0000", "24-01-01", "2024-1-1", "2024-01-01T25:00:00Z", None, 2024, {},
-     "2024-01-01T10:00:00+99:00", "٢٠٢٤"],
+    ["", " ", "05/28/2010", "28.05.2010", "2010-05-28T", "2010-05-28T10", "2010-05-28 noon", "x" * 300,
+     "yesterday", "2024-13", "2024-02-30", "0000", "24-01-01", "2024-1-1", "2024-01-01T25:00:00Z", None, 2024, {},
+     "2024-01-01T10:00:00+99:00", "2024-01-01T10:00:00+01:75", "0001-01-01T00:00:00+14:00", "٢٠٢٤"],
 )  # fmt: skip
 def test_what_is_no_date(text):
     assert dates.parse(text) is None
@@ -42,6 +50,8 @@ def test_entries_of_one_day_are_ordered_by_instant_across_time_zones():
     early = dates.parse("2024-03-01T23:30:00+02:00")
     assert early.instant < late.instant
     assert dates.parse("2024-03-01T10:00:00").instant == datetime(2024, 3, 1, 10, tzinfo=UTC)
+    assert dates.parse("2024-03-01T10:00:00.25+0130").instant == datetime(2024, 3, 1, 8, 30, 0, 250_000, tzinfo=UTC)
+    assert dates.parse("2024-03-01T10:00-05").instant == datetime(2024, 3, 1, 15, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

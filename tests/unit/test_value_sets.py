@@ -11,7 +11,7 @@ from fhir.resources.R4B.valueset import ValueSet
 
 from cds_service.errors import KnowledgeError
 from cds_service.fhir import value_set_files
-from cds_service.fhir.value_sets import CPT, ICD_10_CM, LOINC, SNOMED_CT
+from cds_service.fhir.systems import CPT, ICD_10_CM, LOINC, SNOMED_CT
 from hooks.dry_needling.findings import Meaning
 from hooks.dry_needling.guideline import KNOWLEDGE
 

@@ -1,0 +1,95 @@
+"""Code systems and codes in one spelling, whatever a chart writes: the only place that compares them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+ICD_10_CM: Final = "http://hl7.org/fhir/sid/icd-10-cm"
+SNOMED_CT: Final = "http://snomed.info/sct"
+LOINC: Final = "http://loinc.org"
+CPT: Final = "http://www.ama-assn.org/go/cpt"
+
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    ICD_10_CM: ("http://hl7.org/fhir/sid/icd-10", "2.16.840.1.113883.6.90", "2.16.840.1.113883.6.3"),
+    SNOMED_CT: ("2.16.840.1.113883.6.96",),
+    LOINC: ("2.16.840.1.113883.6.1",),
+    CPT: ("2.16.840.1.113883.6.12",),
+}
+"""The systems that are known, with the other names each is met under: OIDs, and ICD-10 for ICD-10-CM."""
+
+_ABSENCE: Final = frozenset(
+    {
+        "http://terminology.hl7.org/codesystem/data-absent-reason",
+        "http://hl7.org/fhir/data-absent-reason",
+        "http://terminology.hl7.org/codesystem/v3-nullflavor",
+        "http://hl7.org/fhir/v3/nullflavor",
+        "urn:oid:2.16.840.1.113883.5.1008",
+    }
+)
+"""Systems whose codes say why there is none."""
+
+_WITH_MODIFIERS: Final = frozenset({CPT})
+_OID: Final = re.compile(r"[0-2](?:\.\d+)+", re.ASCII)
+_MODIFIED: Final = re.compile(r"([A-Z0-9]\d{3}[A-Z0-9])(?:[\s,:-]+[A-Z0-9]{2})+", re.ASCII)
+_LONGEST_NAME = 200
+_MOST_SPELLINGS = 1000
+LONGEST_CODE = 40
+"""Characters of a code that are looked at."""
+
+KNOWN: Final = frozenset(_NAMES)
+"""The systems that are known: a code of one of them is understood, if only as something else."""
+
+
+def canonical(system: object) -> str | None:
+    """Return the name by which a code system is compared; None for what is no name.
+
+    Equal are: http and https, any case, with and without a slash at the end or a `|version`, an OID with and without
+    `urn:oid:`, and the editions of SNOMED CT.
+    """
+    if not isinstance(system, str):
+        return None
+    found = _spellings.get(system)
+    if found is None:
+        folded = _folded(system)
+        found = _CANONICAL.get(folded, folded)
+        if len(_spellings) < _MOST_SPELLINGS and len(system) <= _LONGEST_NAME:
+            _spellings[system] = found
+    return found or None
+
+
+def says_absent(system: object) -> bool:
+    """Return whether codes of a system say why there is no code: data-absent-reason, and the null flavors of v3."""
+    return canonical(system) in _ABSENCE
+
+
+def plain(system: str | None, code: object) -> str:
+    """Return a code as it is compared; "" for what is no code.
+
+    A number is read as its digits. ICD-10 codes are met with and without the dot, all codes in either case, and
+    procedure codes of CPT with modifiers (20560-59), which do not change what was ordered.
+    """
+    if isinstance(code, int) and not isinstance(code, bool):
+        code = str(code) if -(10**LONGEST_CODE) < code < 10**LONGEST_CODE else ""
+    if not isinstance(code, str):
+        return ""
+    text = code[:LONGEST_CODE].strip().upper()
+    if system in _WITH_MODIFIERS and (modified := _MODIFIED.fullmatch(text)):
+        return modified[1]
+    return text.replace(".", "")
+
+
+def _folded(system: str) -> str:
+    text = system[:_LONGEST_NAME].split("|", maxsplit=1)[0].strip().rstrip("/").lower()
+    if text.startswith("https://"):
+        text = "http://" + text.removeprefix("https://")
+    if text.startswith(f"{SNOMED_CT}/"):
+        return SNOMED_CT
+    return f"urn:oid:{text}" if _OID.fullmatch(text) else text
+
+
+_CANONICAL: Final = {_folded(other): name for name, others in _NAMES.items() for other in (name, *others)}
+
+_spellings: dict[str, str] = {}
+"""Spellings met so far: the same few come again and again."""
