@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
@@ -143,8 +144,18 @@ class Chart:
         return self.availability.get(key, Availability.ABSENT) in OBTAINED
 
 
+_SHOWN_ID = re.compile(r"(?=.*\w)[\w.:|+=@~-]{1,64}", re.ASCII)
+_FHIR_ID = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9.-]{1,64}", re.ASCII)
+_TYPE = re.compile(r"[A-Za-z]{1,64}", re.ASCII)
+
+
+def is_id(value: object) -> bool:
+    """Return whether a value has the form of a FHIR id (R4 2.24.0.1), and more than dots, so that URLs may hold it."""
+    return isinstance(value, str) and _FHIR_ID.fullmatch(value) is not None
+
+
 def reference_to(resource: Resource) -> str:
-    """Return `Type/id`, or the type alone when the resource has no id."""
-    identifier = resource.get("id")
-    kind = resource.get("resourceType")
-    return f"{kind}/{identifier}" if isinstance(identifier, str) and identifier else str(kind)
+    """Return `Type/id`, or the type alone when the resource has no id, or one that is a path or hides something."""
+    identifier, kind = resource.get("id"), resource.get("resourceType")
+    shown = kind if isinstance(kind, str) and _TYPE.fullmatch(kind) else "Resource"
+    return f"{shown}/{identifier}" if isinstance(identifier, str) and _SHOWN_ID.fullmatch(identifier) else shown

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds_service.bounds import LONGEST_WORDS
+from cds_service.fhir.chart_text import plain_line
 from cds_service.fhir.elements import concept_in
 from cds_service.fhir.systems import KNOWN, LONGEST_CODE, canonical, plain, says_absent
 
@@ -29,7 +30,7 @@ class Concept:
         value_sets: ids of the value sets it belongs to, by a code or, for want of any known code, by its exact words.
         coded: it has a code of a system we know, whether or not the code is in a value set.
         coded_elsewhere: it has a code of a system that we do not know, or that is not named.
-        texts: its text and every display, as the chart has them, as far as they are read.
+        texts: its text and every display, as far as they are read, each as a plain line.
         said: names of the word lists that its texts match: the last resort, whatever its codes are.
     """
 
@@ -42,7 +43,7 @@ class Concept:
     @property
     def words(self) -> str:
         """Return its text or the first display; empty if it has neither."""
-        return self.texts[0].strip() if self.texts else ""
+        return self.texts[0] if self.texts else ""
 
     @property
     def empty(self) -> bool:
@@ -197,9 +198,7 @@ class ValueSets:
                 elsewhere = True
         displays = (display for _, _, display in codings)
         texts = tuple(
-            words[:LONGEST_WORDS]
-            for words in (text, *displays)
-            if isinstance(words, str) and words[:LONGEST_WORDS].strip()
+            words for sent in (text, *displays) if isinstance(sent, str) and (words := plain_line(sent[:LONGEST_WORDS]))
         )
         if not coded:
             found = frozenset(name for words in texts for name in self._words.get(_folded(words), ()))

@@ -12,7 +12,7 @@ from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
 from cds_service.fhir.conformance import UnreadableEntry, check
 from cds_service.fhir.dates import FhirDate
-from hooks.dry_needling.diagnoses import entry_of
+from hooks.dry_needling.diagnoses import entry_of, shown
 from hooks.dry_needling.findings import Entry, Modality, Session
 from hooks.dry_needling.guideline import Guideline
 
@@ -157,7 +157,7 @@ def _planned(chart: Chart, guideline: Guideline, unreadable: list[Entry]) -> Ite
         if not concepts:
             continue
         words = guideline.value_sets.of_concept(concepts[0]).words
-        entry = Entry(reference_to(plan), words or "care plan")
+        entry = Entry(reference_to(plan), shown(words or "care plan"))
         try:
             check(plan, _READ_PLAN)
         except UnreadableEntry:

@@ -8,6 +8,7 @@ from datetime import date
 from cds_service.fhir import dates
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
+from cds_service.fhir.chart_text import plain_line
 from cds_service.fhir.conformance import UnreadableEntry, check
 from cds_service.fhir.dates import FhirDate
 from cds_service.fhir.value_sets import Concept
@@ -93,8 +94,12 @@ def counts(resource: Resource, today: date) -> bool:
 
 def entry_of(resource: Resource, concept: Concept) -> Entry:
     """Name a chart entry: its reference and its own words, or its code for want of words."""
-    words = " ".join((concept.words or _first_code(resource.get("code")) or "no words given").split())
-    return Entry(reference_to(resource), words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 3] + "...")
+    return Entry(reference_to(resource), shown(concept.words or _first_code(resource.get("code")) or "no words given"))
+
+
+def shown(words: str) -> str:
+    """Return words of a chart entry, cut to what cards show."""
+    return words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 3] + "..."
 
 
 def _abated(resource: Resource, today: date) -> bool:
@@ -127,7 +132,7 @@ def _first_code(concept: object) -> str:
     codings = concept.get("coding") if isinstance(concept, dict) else None
     for coding in codings if isinstance(codings, list) else ():
         if isinstance(coding, dict) and isinstance(coding.get("code"), str):
-            return str(coding["code"])
+            return plain_line(coding["code"])
     return ""
 
 

@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from uuid import UUID, uuid5
 
 from cds_service.fhir.bundles import Resource
+from cds_service.fhir.chart import is_id
+from cds_service.fhir.chart_text import hides_characters
 from cds_service.fhir.elements import present
 from cds_service.protocol import Action, Suggestion
 from hooks.dry_needling.decision import Decided
@@ -27,8 +29,8 @@ class Card:
 
 
 def compose(card: Card, loaded: Guideline) -> list[tuple[str, Suggestion]]:
-    """Return the suggestions of one card with their names; none for an order whose id is unknown."""
-    known = [item for item in card.decided if item.order.id]
+    """Return the suggestions of one card with their names; none for an order without an id of FHIR's form (H4)."""
+    known = [item for item in card.decided if is_id(item.order.id)]
     if not known:
         return []
     names = dict.fromkeys(
@@ -55,8 +57,8 @@ def _named(name: str, card: Card, known: Sequence[Decided], loaded: Guideline) -
             reference = f"{item.order.resource['resourceType']}/{item.order.id}"
             delete = Action(type="delete", description=description, resourceId=reference)
             yield Suggestion(label=label, uuid=uuid, isRecommended=True, actions=[delete])
-        elif not item.order.conforms or item.order.resource["resourceType"] != "ServiceRequest":
-            continue  # nothing can be built upon an order that could not be read whole
+        elif not _can_be_built_upon(item):
+            continue
         elif name == "review-12-weeks":
             resource = _with_note(item.order.resource, words["note"].format(**told))
             update = Action(type="update", description=description, resource=resource)
@@ -66,6 +68,12 @@ def _named(name: str, card: Card, known: Sequence[Decided], loaded: Guideline) -
             create = Action(type="create", description=description, resource=resource)
             yield Suggestion(label=label, uuid=uuid, actions=[create])
             return  # one referral is enough, however many orders share the card
+
+
+def _can_be_built_upon(item: Decided) -> bool:
+    """Return whether an order was read whole, and holds nothing that a clinician would not see on the card."""
+    resource = item.order.resource
+    return item.order.conforms and resource["resourceType"] == "ServiceRequest" and not hides_characters(resource)
 
 
 def _with_note(order: Resource, text: str) -> Resource:
