@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := cds_service hooks
+SBOM ?= sbom.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit lint types imports coverage accept bench servers soak scale screenshots lock clean
+.PHONY: help run test unit lint types imports coverage accept bench servers soak scale sbom notice audit screenshots lock clean
 
 help: ## Print what each target is for
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -49,6 +50,15 @@ soak: $(VENV)/.dev ## Stop under load twenty times, then serve mixed requests fo
 
 scale: $(VENV)/.dev ## Measure what a call costs from 10 to 10,000 prefetched resources
 	$(BIN)/python -m tests.bench.scale
+
+sbom: $(VENV)/.dev ## Write the bill of materials (CycloneDX) of the lock file to $(SBOM)
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --of JSON -o $(SBOM)
+
+notice: $(VENV)/.dev ## Write the second part of NOTICE: licenses of what the lock file installs
+	$(BIN)/python -m tests.supply_chain.notice
+
+audit: $(VENV)/.dev ## Ask the advisory database about each locked package; says so when nobody could be asked
+	$(BIN)/python -m tests.supply_chain.audit
 
 screenshots: $(VENV)/.dev ## Take the README's pictures of the pages anew (needs Chromium)
 	$(BIN)/python -m tests.screenshots

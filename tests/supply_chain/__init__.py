@@ -1,0 +1,1 @@
+"""What is delivered beside our own code: licenses, known weaknesses, and scripts of others."""
