@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Final
 
 ICD_10_CM: Final = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -12,12 +13,12 @@ LOINC: Final = "http://loinc.org"
 CPT: Final = "http://www.ama-assn.org/go/cpt"
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    ICD_10_CM: ("http://hl7.org/fhir/sid/icd-10", "2.16.840.1.113883.6.90", "2.16.840.1.113883.6.3"),
+    ICD_10_CM: ("http://hl7.org/fhir/sid/icd-10-us", "2.16.840.1.113883.6.90"),
     SNOMED_CT: ("2.16.840.1.113883.6.96",),
     LOINC: ("2.16.840.1.113883.6.1",),
-    CPT: ("2.16.840.1.113883.6.12",),
+    CPT: ("2.16.840.1.113883.6.12", "http://ama-assn.org/go/cpt"),
 }
-"""The systems that are known, with the other names each is met under: OIDs, and ICD-10 for ICD-10-CM."""
+"""The systems that value sets are written in, with the other names each is met under. Others: see code_tables.py."""
 
 _ABSENCE: Final = frozenset(
     {
@@ -33,6 +34,7 @@ _ABSENCE: Final = frozenset(
 _WITH_MODIFIERS: Final = frozenset({CPT})
 _OID: Final = re.compile(r"[0-2](?:\.\d+)+", re.ASCII)
 _MODIFIED: Final = re.compile(r"([A-Z0-9]\d{3}[A-Z0-9])(?:[\s,:-]+[A-Z0-9]{2})+", re.ASCII)
+_BLOCK: Final = re.compile(r"([A-Z])(\d[0-9A-Z])-\1(\d[0-9A-Z])", re.ASCII)
 _LONGEST_NAME = 200
 _MOST_SPELLINGS = 1000
 LONGEST_CODE = 40
@@ -78,6 +80,22 @@ def plain(system: str | None, code: object) -> str:
     if system in _WITH_MODIFIERS and (modified := _MODIFIED.fullmatch(text)):
         return modified[1]
     return text.replace(".", "")
+
+
+def categories(entry: str) -> Iterator[str]:
+    """Yield the plain categories that an entry of a list of codes stands for: itself, or all of an ICD-10 block.
+
+    >>> list(categories("D80-D82"))
+    ['D80', 'D81', 'D82']
+    """
+    block = _BLOCK.fullmatch(entry.strip().upper())
+    if block is None:
+        yield plain(None, entry)
+        return
+    letter, first, last = block.groups()
+    for digit, other in product("0123456789", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"):
+        if first <= digit + other <= last:
+            yield letter + digit + other
 
 
 def _folded(system: str) -> str:

@@ -9,7 +9,11 @@ from typing import Any
 import orjson
 
 from cds_service.errors import KnowledgeError
+from cds_service.fhir import code_tables
 from cds_service.fhir.value_sets import ValueSets, WordList
+
+OTHER_SYSTEMS = "other_systems.toml"
+"""Beside the folder of value sets: codes of other systems, and the value sets they belong to."""
 
 
 def load(folder: Path, site_folder: Path | None = None, word_lists: Mapping[str, WordList] | None = None) -> ValueSets:
@@ -33,7 +37,9 @@ def load(folder: Path, site_folder: Path | None = None, word_lists: Mapping[str,
             if resource["id"] not in known:
                 raise KnowledgeError(f"{path.name}: id: {resource['id']!r} extends no value set of ours")
             resources.append(resource)
-    return ValueSets(resources, word_lists)
+    other_systems = folder.parent / OTHER_SYSTEMS
+    tables = code_tables.load(other_systems, known) if other_systems.is_file() else ()
+    return ValueSets(resources, word_lists, tables)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -50,21 +56,30 @@ def _read(path: Path) -> dict[str, Any]:
         includes = resource["compose"]["include"]
         for include in includes:
             _check_include(include)
+        for exclude in resource["compose"].get("exclude", ()):
+            _check_exclude(exclude)
     except (KeyError, TypeError, AttributeError):
         raise KnowledgeError(f"{path.name}: compose.include: must list a system with concepts or filters") from None
     except ValueError as fault:
-        raise KnowledgeError(f"{path.name}: compose.include.{fault}") from None
+        raise KnowledgeError(f"{path.name}: compose.{fault}") from None
     return resource
 
 
 def _check_include(include: Mapping[str, Any]) -> None:
     if not isinstance(include["system"], str):
-        raise ValueError("system: must be text")
+        raise ValueError("include.system: must be text")
     if not include.get("concept") and not include.get("filter"):
-        raise ValueError("concept: must list at least one code")
+        raise ValueError("include.concept: must list at least one code")
     for concept in include.get("concept", ()):
         if not isinstance(concept["code"], str) or not concept["code"].strip():
-            raise ValueError("concept.code: must be text")
+            raise ValueError("include.concept.code: must be text")
     for category in include.get("filter", ()):
         if category["op"] != "is-a" or not isinstance(category["value"], str):
-            raise ValueError("filter.op: only is-a is supported")
+            raise ValueError("include.filter.op: only is-a is supported")
+
+
+def _check_exclude(exclude: Mapping[str, Any]) -> None:
+    wanted = {"property": "seventh-character", "op": "in"}
+    filters = exclude["filter"]
+    if len(filters) != 1 or {**filters[0], **wanted} != filters[0] or not isinstance(filters[0]["value"], str):
+        raise ValueError("exclude.filter: only seventh-character in a list such as D,S is supported")

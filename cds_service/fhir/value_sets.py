@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from cds_service.bounds import LONGEST_WORDS
 from cds_service.fhir.chart_text import plain_line
+from cds_service.fhir.code_tables import CodeTable
 from cds_service.fhir.elements import concept_in
-from cds_service.fhir.systems import KNOWN, LONGEST_CODE, canonical, plain, says_absent
+from cds_service.fhir.systems import KNOWN, LONGEST_CODE, canonical, categories, plain, says_absent
 
 _SEMANTIC_TAG = re.compile(r"\s*\((?:finding|disorder|procedure|regime/therapy|body structure)\)$")
 # Bounds of the memory that look-ups may take, whatever callers send.
@@ -19,7 +21,19 @@ _LONGEST_WORDS = 200
 _MOST_CODINGS = 10
 _MOST_SYSTEMS = 20
 _LONGEST_ICD_CODE = 8
+_SEVENTH_CHARACTER = 6
 _NOTHING: frozenset[str] = frozenset()
+
+
+class Recognition(StrEnum):
+    """What became of a concept: how it was recognized, or why it was not."""
+
+    CODE = "code"
+    WORDS = "words"
+    NOT_RECOGNIZED = "not-recognized"
+    UNKNOWN_SYSTEM = "unknown-system"
+    FREE_TEXT = "free-text"
+    EMPTY = "empty"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +46,7 @@ class Concept:
         coded_elsewhere: it has a code of a system that we do not know, or that is not named.
         texts: its text and every display, as far as they are read, each as a plain line.
         said: names of the word lists that its texts match: the last resort, whatever its codes are.
+        own_words: those of its texts that are not the standard words of a code in our value sets.
     """
 
     value_sets: frozenset[str] = _NOTHING
@@ -39,6 +54,18 @@ class Concept:
     coded_elsewhere: bool = False
     texts: tuple[str, ...] = ()
     said: frozenset[str] = _NOTHING
+    own_words: tuple[str, ...] = ()
+
+    @property
+    def recognition(self) -> Recognition:
+        """Return how it was recognized, or why it was not."""
+        if self.value_sets:
+            return Recognition.CODE if self.coded else Recognition.WORDS
+        if self.coded:
+            return Recognition.NOT_RECOGNIZED
+        if self.coded_elsewhere:
+            return Recognition.UNKNOWN_SYSTEM
+        return Recognition.FREE_TEXT if self.texts else Recognition.EMPTY
 
     @property
     def words(self) -> str:
@@ -47,8 +74,8 @@ class Concept:
 
     @property
     def empty(self) -> bool:
-        """Tell whether it says nothing at all."""
-        return not (self.coded or self.coded_elsewhere or self.texts)
+        """Return whether it says nothing at all."""
+        return self.recognition is Recognition.EMPTY
 
 
 WordList = Callable[[tuple[str, ...]], bool]
@@ -61,9 +88,14 @@ class ValueSets:
     """All value sets of a guideline, indexed once so that a look-up is one dictionary access."""
 
     def __init__(
-        self, resources: Iterable[Mapping[str, Any]], word_lists: Mapping[str, WordList] | None = None
+        self,
+        resources: Iterable[Mapping[str, Any]],
+        word_lists: Mapping[str, WordList] | None = None,
+        tables: Iterable[CodeTable] = (),
     ) -> None:
         self._word_lists = word_lists or {}
+        self._tables = {system: table for table in tables for system in table.systems}
+        self._excluded: dict[str, frozenset[str]] = {}
         self._codes: dict[tuple[str, str], set[str]] = {}
         self._categories: dict[tuple[str, str], set[str]] = {}
         self._words: dict[str, set[str]] = {}
@@ -86,10 +118,15 @@ class ValueSets:
                     if words:
                         self._words.setdefault(_folded(words), set()).add(name)
             for category in include.get("filter", ()):
-                self._categories.setdefault((system, plain(system, category["value"])), set()).add(name)
+                for value in categories(category["value"]):
+                    self._categories.setdefault((system, value), set()).add(name)
                 display = category.get("extension", ({},))[0].get("valueString", category["value"])
                 displays[system, category["value"] + "-"] = display
                 self._words.setdefault(_folded(display), set()).add(name)
+        # The one exclusion there is: seventh characters of ICD-10-CM, such as S for a sequela.
+        for exclude in resource["compose"].get("exclude", ()):
+            characters = frozenset(exclude["filter"][0]["value"].split(","))
+            self._excluded[name] = self._excluded.get(name, _NOTHING) | characters
 
     def of_code(self, system: object, code: object) -> frozenset[str] | None:
         """Return the ids of the value sets a code is in; None when we do not know the system."""
@@ -100,7 +137,12 @@ class ValueSets:
         # A category stands for itself and all that begins with it, as ICD-10-CM is built.
         for length in range(3, min(len(key), _LONGEST_ICD_CODE) + 1):
             found |= self._categories.get((name, key[:length]), set())
-        return frozenset(found) if found or name in KNOWN else None
+        seventh = key[_SEVENTH_CHARACTER : _SEVENTH_CHARACTER + 1]
+        found = {one for one in found if seventh not in self._excluded.get(one, _NOTHING)}
+        table = self._tables.get(name)
+        if table is not None:
+            found |= table.value_sets(key)
+        return frozenset(found) if found or table is not None or name in KNOWN else None
 
     def means_nothing(self, concept: object) -> bool:
         """Tell whether a concept is coded in systems we know, and by no code that is in a value set.
@@ -203,7 +245,8 @@ class ValueSets:
         if not coded:
             found = frozenset(name for words in texts for name in self._words.get(_folded(words), ()))
         said = frozenset(name for name, matches in self._word_lists.items() if matches(texts))
-        return Concept(found, coded, elsewhere, texts, said)
+        own_words = tuple(words for words in texts if _folded(words) not in self._words)
+        return Concept(found, coded, elsewhere, texts, said, own_words)
 
 
 def _parts(concept: object) -> tuple[object, Codings]:

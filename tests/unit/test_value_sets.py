@@ -53,10 +53,16 @@ def test_every_meaning_is_a_value_set():
         (ICD_10_CM, "M51.36", {"degenerative-lumbar-disease"}),
         (ICD_10_CM, "G43.909", {"headache"}),
         (ICD_10_CM, "M62.830", {"myofascial-pain", "other-musculoskeletal-pain"}),
+        ("HTTPS://www.ama-assn.org/go/cpt/|2026", "20560-59", {"dry-needling-orders"}),
+        ("2.16.840.1.113883.6.12", "20560 59", {"dry-needling-orders"}),
+        (CPT, 20561, {"dry-needling-orders"}),
+        ("http://snomed.info/sct/731000124108/version/20250901", "23056005", {"lumbar-radiculopathy"}),
+        (" http://fhir.de/CodeSystem/bfarm/ICD-10-GM|2026 ", "M54.5", {"low-back-pain"}),
+        ("http://hl7.org/fhir/sid/icd-10-nl", "m54.4", {"low-back-pain-within-another-code", "lumbar-radiculopathy"}),
         (ICD_10_CM, "M54.1", set()),
         (ICD_10_CM, "J30.2", set()),
         (SNOMED_CT, "20560", set()),
-        (CPT, " 97110 ", {"active-therapy"}),
+        (CPT, " 97110 ", {"active-therapy", "conservative-care"}),
         (LOINC, "LA10139-6", {"pain-score-answers"}),
     ],
 )
@@ -107,6 +113,43 @@ def test_a_text_matches_by_its_exact_words_only_when_no_known_code_is_there(guid
     assert words.of_concept(coded).coded
 
 
+GM, READ = "http://fhir.de/CodeSystem/bfarm/icd-10-gm", "http://read.info/ctv3"
+
+
+@pytest.mark.parametrize(
+    ("concept", "recognition"),
+    [
+        ({"coding": [{"system": ICD_10_CM, "code": "M54.50"}]}, "code"),
+        ({"coding": [{"system": GM, "code": "M54.5"}]}, "code"),
+        ({"coding": [{"system": GM, "code": "J30.2", "display": "Heuschnupfen"}]}, "not-recognized"),
+        ({"coding": [{"system": GM, "code": "J30.2"}, {"system": READ, "code": "X"}]}, "not-recognized"),
+        ({"coding": [{"system": READ, "code": "16C5."}], "text": "Low back pain"}, "words"),
+        ({"text": "Low back pain"}, "words"),
+        ({"coding": [{"system": READ, "code": "16C5.", "display": "C/O - low back pain"}]}, "unknown-system"),
+        ({"coding": [{"system": READ, "code": "16C5."}]}, "unknown-system"),
+        ({"coding": [{"code": "M54.5"}]}, "unknown-system"),
+        ({"coding": [{"display": "Back trouble"}]}, "free-text"),
+        ({"coding": [{"system": GM}], "text": "Back trouble"}, "free-text"),
+        ({"coding": [{"system": GM, "code": " "}]}, "empty"),
+        ({"coding": [{"system": READ, "code": True}]}, "empty"),
+        ({}, "empty"),
+    ],
+)
+def test_a_code_we_do_not_know_is_told_from_a_system_we_do_not_know_and_from_free_text(concept, recognition, guideline):
+    """F-D6: "not recognized", "coded in a system this service does not know" and "free text" are three things."""
+    assert guideline.value_sets.of_concept(concept).recognition == recognition
+
+
+def test_standard_words_of_our_codes_are_not_an_entrys_own_words(guideline):
+    coded = {
+        "text": "Sciatica (disorder)",
+        "coding": [{"system": SNOMED_CT, "code": "23056005", "display": "Sciatica"}],
+    }
+    assert guideline.value_sets.of_concept(coded).own_words == ()
+    coded["text"] = "Sciatica, worse on the left"
+    assert guideline.value_sets.of_concept(coded).own_words == ("Sciatica, worse on the left",)
+
+
 @pytest.mark.parametrize("odd", [None, [], "text", 7, {"coding": {}}, {"coding": [None, 5, {}]}, {"text": 5}])
 def test_what_is_no_concept_is_empty(odd, guideline):
     assert guideline.value_sets.of_concept(odd).empty
@@ -147,6 +190,17 @@ def test_a_site_adds_codes_without_touching_the_package(tmp_path):
         (
             {"compose": {"include": [{"system": "s", "concept": [{"code": " "}]}]}},
             "local.json: compose.include.concept.code: must be text",
+        ),
+        *(
+            (
+                {"compose": {"include": [{"system": "s", "concept": [{"code": "1"}]}], "exclude": [{"filter": wrong}]}},
+                "local.json: compose.exclude.filter: only seventh-character in a list such as D,S is supported",
+            )
+            for wrong in (
+                [],
+                [{"property": "seventh-character", "op": "=", "value": "D"}],
+                [{"property": "seventh-character", "op": "in", "value": 5}],
+            )
         ),
         (
             {"compose": {"include": [{"system": "s", "filter": [{"op": "regex", "value": "M.*"}]}]}},
@@ -233,3 +287,18 @@ def test_what_says_nothing_is_known_by_its_code_and_its_words(concept, silent, g
         assert guideline.value_sets.says_nothing(quiet)
         asked = [{"code": quiet}, {"code": concept}, {}]
         assert guideline.value_sets.telling(asked) == ([{}] if silent else [{"code": concept}, {}])
+
+
+def test_a_site_can_leave_out_more_seventh_characters_but_none_less(tmp_path):
+    only = {"property": "seventh-character", "op": "in", "value": "A"}
+    include = [{"system": "https://clinic.example.org", "concept": [{"code": "FX"}]}]
+    site_file(tmp_path, id="spinal-fracture", compose={"include": include, "exclude": [{"filter": [only]}]})
+    loaded = value_set_files.load(FOLDER, tmp_path)
+    assert loaded.of_code(ICD_10_CM, "S32.010A") == set()
+    assert loaded.of_code(ICD_10_CM, "S32.010D") == set()
+    assert loaded.of_code(ICD_10_CM, "S32.010B") == {"spinal-fracture"}
+
+
+def test_a_folder_without_codes_of_other_systems_knows_none(tmp_path):
+    site_file(tmp_path)
+    assert value_set_files.load(tmp_path).of_code(GM, "M54.5") is None
