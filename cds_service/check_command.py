@@ -1,4 +1,4 @@
-"""cds-service check: could the service start as it is set up, and what is wrong if it could not?"""
+"""cds-service check: could the service answer calls as it is set up, and what is wrong if it could not?"""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import click
 
 from cds_service import reading
 from cds_service.app import local_time
-from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError
+from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError, StoreUnavailable
 from cds_service.fhir.servers import AllowList
-from cds_service.main import NO_DATABASE, load_registry
+from cds_service.main import load_registry
 from cds_service.settings import Settings, settings_or_exit
 from cds_service.store.database import bring_up_to_date
 from cds_service.store.pseudonyms import own_key
 from cds_service.trust.issuers import read as read_issuers
 
+_NO_DATABASE = "CDS_DATABASE_URL: the database cannot be used, and every call would get 503 without it"
+
 
 @click.command()
 def check() -> None:
-    r"""Tell whether the service could start as it is set up: content, tokens, FHIR access, database.
+    r"""Tell whether the service could answer calls as it is set up: content, tokens, FHIR access, database.
 
     Everything that is wrong is told, not the first fault alone. The database is brought up to date and this machine's
     key is made, as by a start.
@@ -63,10 +65,13 @@ def _fhir_servers(settings: Settings) -> str:
 
 def _database(settings: Settings) -> str:
     """Tell whether the database answers; it must where it remembers used tokens."""
-    answers = bring_up_to_date(settings.database_url)
-    if not answers and settings.checks_calls:
-        raise SettingsError(NO_DATABASE)
-    return "answers" if answers else "does not answer: records would wait in the spool"
+    try:
+        bring_up_to_date(settings.database_url)
+    except StoreUnavailable as failure:
+        if settings.checks_calls:
+            raise SettingsError(f"{_NO_DATABASE} ({failure})") from None
+        return f"cannot be used: records would wait in the spool ({failure})"
+    return "answers"
 
 
 def _hashes(settings: Settings) -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from contextlib import suppress
+import threading
 from dataclasses import fields
 from importlib import import_module
 
 import click
 
-from cds_service.errors import SettingsError
+from cds_service import telemetry
+from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.metrics import FOLDER_PREFIX, SHARED_FOLDER
 from cds_service.settings import Settings, environment_variable, settings_or_exit
 from cds_service.store.database import bring_up_to_date
+
+DATABASE_SECONDS = 1.0
+"""How long a start waits for the database, and for the tables to be brought up to date."""
 
 _ELSEWHERE = {
     "check": ("cds_service.check_command", "check"),
@@ -63,7 +67,7 @@ def serve() -> None:
       CDS_PORT=9000 CDS_WORKERS=4 cds-service serve
     """
     settings = settings_or_exit()
-    _migrate(settings)
+    _prepare_database(settings)
     # Memory that a thread gives back is otherwise kept for that thread alone: a quarter more for large charts.
     environ = {SHARED_FOLDER: tempfile.mkdtemp(prefix=FOLDER_PREFIX), "MALLOC_ARENA_MAX": "1", **os.environ}
     arguments = [
@@ -76,10 +80,31 @@ def serve() -> None:
     )
 
 
-def _migrate(settings: Settings) -> None:
-    """Bring the tables up to date here: what that loads, 7 MB, would otherwise stay with every worker process."""
-    with suppress(SettingsError):  # the next program tells what is wrong, of this and all else
-        bring_up_to_date(settings.database_url)
+def _prepare_database(settings: Settings) -> None:
+    """Bring the tables up to date here: what that loads, 7 MB, would otherwise stay with every worker process.
+
+    A database that does not answer soon is not waited for: the service answers without it, and tries again.
+    """
+    told = ["it does not answer yet"]
+
+    def prepare() -> None:
+        """Try once."""
+        try:
+            bring_up_to_date(settings.database_url)
+        except StoreUnavailable as failure:
+            told[0] = str(failure)
+        except SettingsError:
+            told.clear()  # the next program tells what is wrong, of this and all else
+        else:
+            told.clear()
+
+    trying = threading.Thread(target=prepare, daemon=True)
+    trying.start()
+    trying.join(DATABASE_SECONDS)
+    if told:
+        telemetry.configure(settings.log_level)
+        without = "no token can be checked without it" if settings.checks_calls else "records wait in the spool"
+        telemetry.log().warning("database", reason=told[0], consequence=without)
 
 
 @main.command("settings")

@@ -12,14 +12,11 @@ from pathlib import Path
 from flask import Flask
 
 from cds_service import telemetry
-from cds_service.app import Store, create_app, local_time
+from cds_service.app import create_app, local_time
 from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError
 from cds_service.services import Registry, SiteConfiguration
 from cds_service.settings import Settings
 from hooks import load_services
-
-NO_DATABASE = "CDS_DATABASE_URL: the database does not answer, and tokens cannot be checked without it"
-"""Why a service that checks tokens does not start."""
 
 
 def create(settings: Settings | None = None, clock: Callable[[], datetime] = local_time) -> Flask:
@@ -35,29 +32,18 @@ def create(settings: Settings | None = None, clock: Callable[[], datetime] = loc
 
 
 def serve() -> Flask:
-    """Return the application for a web server's process, once everything is loaded; end the process if it cannot be."""
+    """Return the application for a web server's process, once everything is loaded; end the process if it cannot be.
+
+    The database is not asked for: without it calls are answered all the same, and worker processes must not share a
+    connection.
+    """
     try:
         app = create()
-        prepare_store(app)
     except (KnowledgeError, SettingsError) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         raise SystemExit(EXIT_MISCONFIGURED) from None
     spare_the_collector()
     return app
-
-
-def prepare_store(app: Flask) -> None:
-    """Bring the database up to date before the first call, and leave no connection for worker processes to share.
-
-    Raises:
-        SettingsError: tokens are checked, and the database that remembers them does not answer.
-    """
-    store: Store = app.extensions["store"]
-    if not store.database.reachable():
-        if store.needed:
-            raise SettingsError(NO_DATABASE)
-        telemetry.log().warning("store", reason="the database does not answer; records wait in the spool")
-    store.database.close()
 
 
 def spare_the_collector() -> None:

@@ -10,19 +10,31 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    CompileError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from cds_service.errors import SettingsError, StoreRefused, StoreUnavailable
 from cds_service.store.sqlite_file import sqlite_file
 from cds_service.store.tables import used_tokens
 
 HEAD = "0002"
-"""The newest migration; a test compares it with the files."""
+"""The newest migration; a test compares it with the files. Versions sort as text."""
 
 CONNECT_SECONDS = 2
 STATEMENT_MILLISECONDS = 10_000
 REST_SECONDS = 0.5
-"""After a failure the database is left alone for this long, so that not every caller waits for it in turn."""
+"""After a connection failed none is tried for this long, so that not every caller waits for one in turn."""
+
+_REFUSALS = (DataError, IntegrityError, ProgrammingError, InterfaceError, CompileError)
+"""What the database, or the way to it, says to rows that it does not take: trying again does not help."""
 
 _POSTGRESQL = ("postgresql", "postgres")
 _MIGRATION_LOCK = 7_245_318
@@ -68,9 +80,10 @@ class Database:
         """Give a connection for reading.
 
         Raises:
-            StoreUnavailable: the database does not answer.
+            StoreUnavailable: the database does not answer, or a newer version of this service made it.
         """
-        with self._answering(), self._up_to_date().connect() as connection:
+        self._bring_up_to_date()
+        with self._connected() as connection, self._named_failures():
             yield connection
 
     @contextmanager
@@ -78,17 +91,26 @@ class Database:
         """Give a connection whose writes are kept together when the block ends, or not at all.
 
         Raises:
-            StoreUnavailable: the database does not answer; nothing was kept.
+            StoreUnavailable: the database does not answer, or a newer version made it; nothing was kept.
             StoreRefused: it does not take what was written; nothing was kept.
         """
-        with self._answering(), self._up_to_date().execution_options(for_writing=True).begin() as connection:
+        self._bring_up_to_date()
+        with self._connected(for_writing=True) as connection, self._named_failures(), connection.begin():
             yield connection
 
+    def require(self) -> None:
+        """Bring the tables up to date, and read from them.
+
+        Raises:
+            StoreUnavailable: as reading does.
+        """
+        with self.reading() as connection:
+            connection.execute(select(used_tokens.c.token).limit(1))
+
     def reachable(self) -> bool:
-        """Tell whether the database answers."""
+        """Return whether the database answers."""
         try:
-            with self.reading() as connection:
-                connection.execute(select(used_tokens.c.token).limit(1))
+            self.require()
         except StoreUnavailable:
             return False
         return True
@@ -97,39 +119,64 @@ class Database:
         """Close the connections; worker processes are forked later and must not share one."""
         self._engine.dispose()
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        if time.monotonic() < self._rests_until:
-            raise StoreUnavailable("the database failed a moment ago")
+    def _bring_up_to_date(self) -> None:
+        """Migrate the tables once in a process; those who waited for a try in vain do not try again at once."""
+        if self._current:
+            return
+        with self._migrating:
+            if self._current:
+                return
+            self._refuse_while_resting()
+            try:
+                with self._connected(for_writing=True) as connection, self._named_failures(), connection.begin():
+                    _migrate(connection)
+            except StoreUnavailable:
+                self._rest()
+                raise
+            self._current = True
+
+    def _connected(self, *, for_writing: bool = False) -> Connection:
+        self._refuse_while_resting()
         try:
-            yield
-        except (DataError, IntegrityError) as failure:
-            raise StoreRefused(type(failure).__name__) from None
+            return self._engine.execution_options(for_writing=for_writing).connect()
         except SQLAlchemyError as failure:
-            self._rests_until = time.monotonic() + REST_SECONDS
-            # Its text quotes values and addresses: only its kind is told.
+            self._rest()
             raise StoreUnavailable(type(failure).__name__) from None
 
-    def _up_to_date(self) -> Engine:
-        if not self._current:
-            with self._migrating:
-                if not self._current:
-                    with self._engine.execution_options(for_writing=True).begin() as connection:
-                        _migrate(connection)
-                    self._current = True
-        return self._engine
+    @contextmanager
+    def _named_failures(self) -> Iterator[None]:
+        """Turn what the database says into our own errors, by its kind: its words quote values and addresses."""
+        try:
+            yield
+        except SQLAlchemyError as failure:
+            if isinstance(failure, DBAPIError) and failure.connection_invalidated:
+                self._rest()
+            elif isinstance(failure, _REFUSALS):
+                raise StoreRefused(type(failure).__name__) from None
+            raise StoreUnavailable(type(failure).__name__) from None
+        except (UnicodeEncodeError, OverflowError) as failure:  # the driver could not even send it
+            raise StoreRefused(type(failure).__name__) from None
+
+    def _refuse_while_resting(self) -> None:
+        if time.monotonic() < self._rests_until:
+            raise StoreUnavailable("the database failed a moment ago")
+
+    def _rest(self) -> None:
+        self._rests_until = time.monotonic() + REST_SECONDS
 
 
-def bring_up_to_date(address: str) -> bool:
-    """Bring the tables of a database up to date, and leave no connection; tell whether it answers.
+def bring_up_to_date(address: str) -> None:
+    """Bring the tables of a database up to date, and leave no connection.
 
     Raises:
         SettingsError: the address is none.
+        StoreUnavailable: the database does not answer, or a newer version of this service made it.
     """
     database = Database(address)
-    answers = database.reachable()
-    database.close()
-    return answers
+    try:
+        database.require()
+    finally:
+        database.close()
 
 
 def _engine(url: URL) -> Engine:
@@ -150,8 +197,11 @@ def _migrate(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
     known = connection.dialect.has_table(connection, "alembic_version")
-    if known and connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD:
+    version = connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
+    if version == HEAD:
         return
+    if version is not None and version > HEAD:
+        raise StoreUnavailable("a newer version of this service made the database")
     # Only here: loading Alembic takes a fifth of a second, and most starts find everything in place.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415

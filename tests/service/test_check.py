@@ -80,7 +80,10 @@ def test_everything_that_is_wrong_is_told_at_once(check, tmp_path):
 
 def test_a_database_that_does_not_answer_is_wrong_only_where_it_remembers_tokens(check, tmp_path):
     away = {"CDS_DATABASE_URL": f"sqlite:///{tmp_path}/none/cds.sqlite3"}
-    assert check(**away) == (0, check()[1] | {"database": "does not answer: records would wait in the spool"})
+    assert check(**away) == (
+        0,
+        check()[1] | {"database": "cannot be used: records would wait in the spool (OperationalError)"},
+    )
     code, told = check(**away, **issuers(tmp_path))
     assert code == 3
     assert told["database"].startswith("WRONG: CDS_DATABASE_URL")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -150,6 +151,17 @@ def test_the_served_application_spares_the_garbage_collector(monkeypatch, tmp_pa
     finally:
         gc.unfreeze()
         gc.set_threshold(*thresholds)
+
+
+def test_serve_does_not_wait_long_for_a_database_that_does_not_answer(monkeypatch):
+    started, released = [], threading.Event()
+    monkeypatch.setattr(cli.os, "execve", lambda *_: started.append(1))
+    monkeypatch.setattr(cli.tempfile, "mkdtemp", lambda **_: "")
+    monkeypatch.setattr(cli, "bring_up_to_date", lambda _: released.wait(60))
+    monkeypatch.setattr(cli, "DATABASE_SECONDS", 0.01)
+    assert run("serve").exit_code == 0
+    released.set()
+    assert started == [1]
 
 
 def test_serve_starts_the_web_server_as_the_settings_say(monkeypatch, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -12,9 +13,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from cds_service.errors import StoreUnavailable
 from cds_service.store import database as database_module
 from cds_service.store.database import HEAD, Database
 from cds_service.store.tables import metadata
+from tests.store.waiting import wait_for
 
 SCRIPTS = Path(database_module.__file__).parent / "migrations"
 
@@ -77,3 +80,18 @@ def test_processes_that_start_together_migrate_once(database_url):
         assert all(starters.map(Database.reachable, databases))
     for database in databases:
         database.close()
+
+
+def test_a_database_that_a_newer_version_made_is_left_alone_and_used_again_once_it_is_ours(database_url, tmp_path):
+    made = Database(database_url)
+    with made.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    made.close()
+    newer = Database(database_url)
+    with pytest.raises(StoreUnavailable, match="a newer version of this service made the database"):
+        newer.require()
+    with newer._engine.execution_options(for_writing=True).begin() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+        connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": HEAD})
+    wait_for(newer.reachable)
+    newer.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-import time
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from cds_service.errors import StoreRefused, StoreUnavailable
 from cds_service.store import recorder as recorder_module
@@ -18,6 +20,7 @@ from cds_service.store.spool import Spool
 from cds_service.store.tables import calls, cards, feedback, suggestions
 from tests.cases import TODAY
 from tests.charts import condition, needling, request
+from tests.store.waiting import wait_for
 
 PATH = "/cds-services/dry-needling-order-select"
 HEALTH = "/health/ready"
@@ -225,6 +228,26 @@ def test_a_database_that_failed_is_left_alone_for_a_moment(broken, tmp_path, mon
     assert not broken.reachable()
 
 
+def test_those_who_wait_for_a_database_that_does_not_answer_wait_for_one_try(broken, monkeypatch):
+    """Not each for a try of its own, one after the other."""
+    monkeypatch.setattr("cds_service.store.database.REST_SECONDS", 60)
+    tries, three_wait = [], threading.Event()
+    connect = broken._engine.connect
+
+    def slow() -> Connection:
+        tries.append(1)
+        assert three_wait.wait(60)
+        return connect()
+
+    monkeypatch.setattr(broken, "_engine", SimpleNamespace(execution_options=lambda **_: SimpleNamespace(connect=slow)))
+    with ThreadPoolExecutor(3) as callers:
+        answers = [callers.submit(broken.reachable) for _ in range(3)]
+        wait_for(lambda: bool(tries))
+        three_wait.set()
+        assert not any(answer.result(60) for answer in answers)
+    assert len(tries) == 1
+
+
 def test_the_daily_task_is_done(database, spool, heard):
     recorder(database, spool, heard, daily=lambda: heard.append("today")).start()
     wait_for(lambda: heard == ["today"])
@@ -244,10 +267,3 @@ def test_readiness_tells_of_the_store_and_stays_ready_without_it(make_app, tmp_p
     client.post(PATH, json=request(condition("M54.2")))
     assert app.extensions["store"].recorder.settle()
     assert client.get(HEALTH).json["store"]["lostRecords"] == 1
-
-
-def wait_for(holds) -> None:
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.01)

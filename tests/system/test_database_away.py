@@ -1,0 +1,80 @@
+"""A start without a usable database: the service answers, spools and says so; tokens are refused meanwhile."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+import requests
+from sqlalchemy import text
+
+from cds_service.store.database import HEAD, Database
+from cds_service.store.tables import calls
+from tests.charts import condition, request
+from tests.store.waiting import wait_for
+from tests.system.conftest import served
+from tests.tokens import ISS, public_key, token
+
+PATH = "/cds-services/dry-needling-order-select"
+SENT = request(condition("M54.2"))
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of a database that takes connections and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(100)
+        yield f"postgresql://cds:secret@127.0.0.1:{listener.getsockname()[1]}/cds"
+
+
+def test_a_database_of_a_newer_version_is_told_and_used_once_it_is_ours(database_url, tmp_path):
+    database = Database(database_url)
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    log = tmp_path / "log"
+    with served(log, CDS_DATABASE_URL=database_url, CDS_WORKERS="1") as (url, _):
+        assert requests.post(url + PATH, json=SENT, timeout=30).json()["cards"]
+        wait_for(lambda: requests.get(f"{url}/health/ready", timeout=30).json()["store"]["spooledRecords"] == 1)
+        assert not requests.get(f"{url}/health/ready", timeout=30).json()["store"]["reachable"]
+        with database.writing() as connection:
+            assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+            connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": HEAD})
+        wait_for(lambda: requests.get(f"{url}/health/ready", timeout=30).json()["store"]["spooledRecords"] == 0)
+    with database.reading() as connection:
+        assert len(connection.execute(calls.select()).fetchall()) == 1
+    database.close()
+    said = log.read_text(encoding="utf-8")
+    assert '"reason": "a newer version of this service made the database"' in said
+    assert "Traceback" not in said
+
+
+def test_a_database_that_never_says_a_word_delays_neither_start_nor_answers(silent, tmp_path):
+    log = tmp_path / "log"
+    with served(log, CDS_DATABASE_URL=silent, CDS_WORKERS="1") as (url, _):
+        assert requests.post(url + PATH, json=SENT, timeout=30).json()["cards"]
+        wait_for(lambda: requests.get(f"{url}/health/ready", timeout=30).json()["store"]["spooledRecords"] == 1)
+        assert requests.get(f"{url}/health/ready", timeout=30).status_code == 200
+    said = log.read_text(encoding="utf-8")
+    assert '"event": "database"' in said
+    assert "Traceback" not in said
+    assert "secret" not in said
+
+
+def test_where_tokens_are_checked_the_service_starts_and_is_not_ready_without_its_database(silent, tmp_path):
+    keys = ", ".join(f"{name} = {json.dumps(value)}" for name, value in public_key("ES384").items())
+    issuers = tmp_path / "issuers.toml"
+    issuers.write_text(f'[[issuer]]\niss = "{ISS}"\njwks = {{keys = [{{{keys}}}]}}\n', encoding="utf-8")
+    log = tmp_path / "log"
+    trust = {"CDS_JWT": "services", "CDS_ISSUERS_FILE": str(issuers), "CDS_WORKERS": "1"}
+    with served(log, CDS_DATABASE_URL=silent, **trust) as (url, _):
+        header = {"Authorization": f"Bearer {token(aud=url + PATH)}"}
+        refused = requests.post(url + PATH, json=SENT, headers=header, timeout=30)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert requests.get(f"{url}/health/ready", timeout=30).status_code == 503
+        assert requests.get(f"{url}/health/live", timeout=30).status_code == 200
+    said = log.read_text(encoding="utf-8")
+    assert "no token can be checked without it" in said
+    assert "Traceback" not in said
