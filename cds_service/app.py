@@ -25,6 +25,7 @@ from cds_service.errors import (
     StoreUnavailable,
     UnknownPath,
 )
+from cds_service.feedback_request import FeedbackBounds
 from cds_service.fhir.client import Limits
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.servers import AllowList
@@ -191,6 +192,8 @@ def _entrance(settings: Settings, used: UsedTokens | None) -> Entrance:
         max_body_bytes=settings.max_body_bytes,
         turnstile=Turnstile(settings.running_calls, settings.waiting_calls, seconds / 2),
         rate=RateLimit(settings.calls_per_minute),
+        feedback_rate=RateLimit(settings.feedback_per_minute),
+        feedback_bounds=FeedbackBounds(settings.feedback_entries, settings.feedback_suggestions),
         call_seconds=seconds,
         gatekeeper=gatekeeper,
         everywhere=settings.jwt == "everywhere",

@@ -14,7 +14,7 @@ from cds_service import openapi, telemetry
 from cds_service.call import Answer, Support, answer
 from cds_service.decoding import decode
 from cds_service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
-from cds_service.feedback_request import read_feedback
+from cds_service.feedback_request import FeedbackBounds, FeedbackEntry, read_feedback
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.journal import Journal
 from cds_service.load import Baton, RateLimit, Turnstile
@@ -38,6 +38,8 @@ class Entrance:
         everywhere: discovery needs a token too.
         turnstile: how many calls run and wait at once.
         rate: how often a client may call.
+        feedback_rate: how many entries of feedback a client may send.
+        feedback_bounds: how many entries and suggestions one request may bring.
         call_seconds: time for a whole call.
     """
 
@@ -45,6 +47,8 @@ class Entrance:
     max_body_bytes: int
     turnstile: Turnstile
     rate: RateLimit
+    feedback_rate: RateLimit
+    feedback_bounds: FeedbackBounds
     call_seconds: float
     gatekeeper: Gatekeeper | None = None
     everywhere: bool = False
@@ -63,8 +67,19 @@ class Entrance:
         if self.gatekeeper is not None and (service_id or self.everywhere):
             url = f"{self.base_url}{request.path}"
             client = self.gatekeeper.identify(request.headers.get("Authorization", ""), url, service_id).issuer
-        self.rate.count(client or request.remote_addr or "")
+        self.rate.count(client or _address())
         return client
+
+    def feedback(self, client: str) -> list[FeedbackEntry]:
+        """Return the entries of a feedback request (B1-B4).
+
+        Raises:
+            CdsError: as `body`, `decode` and `read_feedback` say.
+            TooManyRequests: the client sent too many entries.
+        """
+        entries = read_feedback(decode(self.body()), self.feedback_bounds)
+        self.feedback_rate.count(client or _address(), len(entries))
+        return entries
 
     def admit_reader(self) -> None:
         """Check who reads a page that is not for everybody: with a token, where calls need one.
@@ -98,6 +113,11 @@ class Entrance:
         if len(body) < (length or 0):
             raise InvalidRequest("The body is shorter than Content-Length says")
         return body
+
+
+def _address() -> str:
+    """Return where a request comes from, which tells clients without tokens apart."""
+    return request.remote_addr or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +204,11 @@ def blueprint(
 
     @views.post("/cds-services/<service_id>/feedback", strict_slashes=False)
     def feedback(service_id: str) -> Response:
-        """Keep feedback (B1-B3): answered with 200 only once it is kept."""
-        entrance.admit(service_id)
-        registry.find(service_id, "")
-        entries = read_feedback(decode(entrance.body()))
-        journal.keep_feedback(service_id, entries, clock())
+        """Keep feedback (B1-B4): answered with 200 only once it is kept."""
+        client = entrance.admit(service_id)
+        offered = registry.override_codes(service_id)
+        entries = entrance.feedback(client)
+        journal.keep_feedback(service_id, entries, offered, clock())
         for entry in entries:
             metrics.heard(service_id, entry.outcome)
         telemetry.log().info("feedback", service=service_id, entries=len(entries))

@@ -1,24 +1,33 @@
-"""CDS Hooks feedback as the specification words it: what became of cards (B1-B3)."""
+"""CDS Hooks feedback as the specification words it, and as clients send it: what became of cards (B1-B4, V5)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from cds_service.errors import InvalidFields
-from cds_service.hook_request import Received, issues_of
-
-MOST_ENTRIES = 1000
-"""Entries that one request may bring."""
+from cds_service.errors import InvalidFields, Issue, TooManyResources
+from cds_service.hook_request import NonEmpty, Received, issues_of
 
 _RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.ASCII)
 
-ShortText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+@dataclass(frozen=True, slots=True)
+class FeedbackBounds:
+    """How much one request may bring.
+
+    Attributes:
+        entries: feedback entries of one request.
+        suggestions: accepted suggestions of one entry.
+    """
+
+    entries: int = 1000
+    suggestions: int = 50
 
 
 def _timestamp(text: str) -> str:
@@ -34,46 +43,48 @@ def _timestamp(text: str) -> str:
 class AcceptedSuggestion(Received):
     """A suggestion that was accepted, by its uuid."""
 
-    id: ShortText
+    id: NonEmpty
 
 
 class Reason(Received):
-    """The coded reason of an override."""
+    """The coded reason of an override; without a code it says nothing that is kept."""
 
-    code: ShortText
-    system: str | None = None
+    code: str | None = None
+
+
+def _first(value: Any) -> Any:
+    """Return the first of several, as some clients send them where the specification has one."""
+    return (value[0] if value else None) if isinstance(value, list) else value
 
 
 class OverrideReason(Received):
-    """Why a card was overridden: a code, words, or both. The words are kept only where a site says so."""
+    """Why a card was overridden: a code, words, both or neither. The words are kept only where a site says so."""
 
-    reason: Reason | None = None
+    reason: Annotated[Reason | None, BeforeValidator(_first)] = None
     user_comment: str | None = Field(default=None, repr=False)
 
-    @model_validator(mode="after")
-    def _one_of_the_two(self) -> OverrideReason:
-        if self.reason is None and not self.user_comment:
-            raise ValueError("must have reason or userComment")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, value: Any) -> Any:
+        """Accept a Coding in the place of the object that should hold it."""
+        return {**value, "reason": value} if isinstance(value, dict) and "code" in value else value
 
 
 class FeedbackEntry(Received):
     """What became of one card (B2)."""
 
-    card: ShortText
+    card: NonEmpty
     outcome: Literal["accepted", "overridden"]
     outcome_timestamp: Annotated[str, AfterValidator(_timestamp)]
     accepted_suggestions: list[AcceptedSuggestion] | None = None
-    override_reason: OverrideReason | None = None
+    override_reason: Annotated[OverrideReason | None, BeforeValidator(_first)] = None
 
     @model_validator(mode="before")
     @classmethod
     def _plural(cls, value: Any) -> Any:
         """Accept overrideReasons, as one vendor writes it (V5)."""
         if isinstance(value, dict) and "overrideReasons" in value and "overrideReason" not in value:
-            plural = value["overrideReasons"]
-            first = plural[0] if isinstance(plural, list) and plural else plural
-            return {**value, to_camel("override_reason"): first or None}
+            return {**value, to_camel("override_reason"): value["overrideReasons"]}
         return value
 
     @model_validator(mode="after")
@@ -86,16 +97,33 @@ class FeedbackEntry(Received):
 class Feedback(Received):
     """The entries of one request (B1)."""
 
-    feedback: Annotated[list[FeedbackEntry], Field(min_length=1, max_length=MOST_ENTRIES)]
+    feedback: Annotated[list[FeedbackEntry], Field(min_length=1)]
 
 
-def read_feedback(document: Mapping[str, Any]) -> list[FeedbackEntry]:
+def read_feedback(document: Mapping[str, Any], bounds: FeedbackBounds = FeedbackBounds()) -> list[FeedbackEntry]:
     """Validate a decoded feedback request, whole or not at all (B3).
 
     Raises:
+        TooManyResources: there are more entries, or accepted suggestions of an entry, than one request may bring.
         InvalidFields: entries are wrong; each fault names index and field.
     """
+    entries = document.get("feedback")
+    if isinstance(entries, list):
+        _check(entries, bounds.entries, "feedback")
+        for number, entry in enumerate(entries):
+            path = f"feedback.{number}.acceptedSuggestions"
+            _check(entry.get("acceptedSuggestions") if isinstance(entry, dict) else None, bounds.suggestions, path)
     try:
         return Feedback.model_validate(document).feedback
     except ValidationError as fault:
         raise InvalidFields(*issues_of(fault)) from None
+
+
+def _check(items: object, most: int, path: str) -> None:
+    """Refuse too many items, before anything is said of each.
+
+    Raises:
+        TooManyResources: there are.
+    """
+    if isinstance(items, list) and len(items) > most:
+        raise TooManyResources(Issue(f"{path} must not have more than {most} items", path))

@@ -35,10 +35,15 @@ NonEmpty = Annotated[str, StringConstraints(min_length=1)]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
+def uuid_in(text: str) -> str:
+    """Return the UUID that a text is, in any case and with or without `urn:uuid:`; "" when it is none."""
+    return text.lower().removeprefix("urn:uuid:") if _UUID.fullmatch(text) else ""
+
+
 def _uuid(text: str) -> str:
-    if not _UUID.fullmatch(text):
+    if not (found := uuid_in(text)):
         raise ValueError("must be a UUID")
-    return text.lower().removeprefix("urn:uuid:")
+    return found
 
 
 def _url(text: str) -> str:

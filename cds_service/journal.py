@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from uuid import UUID
 
 from cds_service.call import Answer, Repeats, Waiting
 from cds_service.feedback_request import FeedbackEntry
-from cds_service.hook_request import HookRequest
+from cds_service.hook_request import HookRequest, uuid_in
 from cds_service.protocol import Card
 from cds_service.services import CdsService, Guidance
 from cds_service.store import repeats
 from cds_service.store.pseudonyms import Pseudonyms
 from cds_service.store.recorder import Recorder
-from cds_service.store.records import CallRecord, CardRecord, FeedbackRecord
+from cds_service.store.records import OTHER, UNRECOGNISED, CallRecord, CardRecord, FeedbackRecord
 
 
 class Journal:
@@ -71,13 +71,21 @@ class Journal:
             )
         )
 
-    def keep_feedback(self, service_id: str, entries: Sequence[FeedbackEntry], received: datetime) -> None:
+    def keep_feedback(
+        self, service_id: str, entries: Sequence[FeedbackEntry], offered: Mapping[str, str], received: datetime
+    ) -> None:
         """Keep feedback: durable when this returns.
+
+        Args:
+            service_id: of the service whose cards it is about.
+            entries: as sent.
+            offered: system by code of the reasons that its cards offer; what else is given is kept as "other".
+            received: when it came.
 
         Raises:
             Unavailable: it cannot be kept at the moment.
         """
-        self._recorder.keep([self._feedback(service_id, entry) for entry in entries], received)
+        self._recorder.keep([self._feedback(service_id, entry, offered) for entry in entries], received)
 
     def _patient(self, client: str, request: HookRequest) -> str:
         patient_id = request.context.patient_id.removeprefix("Patient/")
@@ -98,17 +106,22 @@ class Journal:
             suggestions=subject.suggestions,
         )
 
-    def _feedback(self, service_id: str, entry: FeedbackEntry) -> FeedbackRecord:
+    def _feedback(self, service_id: str, entry: FeedbackEntry, offered: Mapping[str, str]) -> FeedbackRecord:
         override = entry.override_reason
-        reason = override.reason if override else None
+        code = override.reason.code if override and override.reason else None
+        card = uuid_in(entry.card)
         return FeedbackRecord(
             service=service_id,
-            card=entry.card,
+            card=card or UNRECOGNISED,
+            # What is no id of ours is told from others of its kind, and kept as a hash that says nothing.
+            told_apart_by="" if card else self._pseudonyms.of("card", entry.card),
             outcome=entry.outcome,
             outcome_timestamp=entry.outcome_timestamp,
-            suggestions=tuple(suggestion.id for suggestion in entry.accepted_suggestions or ()),
-            reason_system=(reason.system or "") if reason else "",
-            reason_code=reason.code if reason else "",
+            suggestions=tuple(
+                dict.fromkeys(filter(None, (uuid_in(one.id) for one in entry.accepted_suggestions or ())))
+            ),
+            reason_system=offered.get(code, "") if code else "",
+            reason_code=(code if code in offered else OTHER) if code else "",
             comment=override.user_comment if override and self._keep_comments else None,
         )
 

@@ -86,18 +86,18 @@ class Baton:
 
 
 class RateLimit:
-    """Lets each client make so many calls a minute in this process."""
+    """Lets each client make so many calls, or send so many entries of feedback, a minute in this process."""
 
-    def __init__(self, calls_per_minute: int) -> None:
+    def __init__(self, per_minute: int) -> None:
         """Prepare; 0 means without limit."""
-        self._item = RateLimitItemPerMinute(calls_per_minute) if calls_per_minute else None
+        self._item = RateLimitItemPerMinute(per_minute) if per_minute else None
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
-    def count(self, client: str) -> None:
-        """Count a call of a client.
+    def count(self, client: str, number: int = 1) -> None:
+        """Count a call of a client, or so many entries.
 
         Raises:
             TooManyRequests: the client made too many.
         """
-        if self._item is not None and not self._limiter.hit(self._item, client):
+        if self._item is not None and not self._limiter.hit(self._item, client, cost=number):
             raise TooManyRequests("This client calls too often")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,8 @@ class CdsService:
     """Tells from the drafts alone what a decision needs beside the prefetch: the references that an order's reason is
     given by, or None when the guideline has nothing to say, so that nothing is fetched in vain."""
     handler: Callable[[HookRequest, Chart, date], Guidance]
+    override_codes: Mapping[str, str] = field(default_factory=dict)
+    """System by code of the reasons for an override that its cards offer."""
 
     def describe(self) -> ServiceDescription:
         """Return the service as discovery lists it (D2)."""
@@ -180,6 +182,15 @@ class Registry:
         if not candidates:
             raise UnknownService("No CDS service has this id; GET /cds-services lists those there are")
         return next((service for service in candidates if service.hook == hook), candidates[0])
+
+    def override_codes(self, service_id: str) -> Mapping[str, str]:
+        """Return system by code of the reasons for an override that cards of the services with an id offer.
+
+        Raises:
+            UnknownService: no service has the id.
+        """
+        self.find(service_id, "")
+        return dict(item for service in self._by_id[service_id] for item in service.override_codes.items())
 
     def for_hook(self, hook: str) -> CdsService | None:
         """Return the first service that answers a hook."""

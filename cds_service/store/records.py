@@ -16,6 +16,9 @@ Rows = dict[str, list[Row]]
 UNRECOGNISED = "unrecognised"
 """Kept in the place of a code or id that could as well be free text."""
 
+OTHER = "other"
+"""Kept in the place of a reason's code that the card does not offer: it could as well be a record number."""
+
 LONGEST_COMMENT = 500
 """Characters of a comment that are kept, where a site keeps comments at all."""
 
@@ -116,6 +119,7 @@ class FeedbackRecord:
 
     Attributes:
         outcome_timestamp: as sent, RFC 3339.
+        told_apart_by: what tells entries about unrecognised cards apart: a keyed hash, or "".
         suggestions: ids of those that were accepted.
         reason_code: of the override, or "".
         comment: the clinician's words, where the site keeps them; otherwise None.
@@ -129,10 +133,11 @@ class FeedbackRecord:
     reason_system: str = ""
     reason_code: str = ""
     comment: str | None = None
+    told_apart_by: str = ""
 
     def key(self) -> str:
         """Return what makes an entry the same as one that was sent before."""
-        parts = (self.card, self.outcome, self.outcome_timestamp, *sorted(self.suggestions))
+        parts = (self.told_apart_by or self.card, self.outcome, self.outcome_timestamp, *sorted(self.suggestions))
         return hashlib.sha256("\0".join((*parts, "", self.reason_system, self.reason_code)).encode()).hexdigest()
 
     def rows(self, received: datetime) -> Rows:

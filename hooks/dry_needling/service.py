@@ -18,6 +18,9 @@ from hooks.dry_needling.orders import OrdersRead
 
 _PATIENT = "patient={{context.patientId}}"
 
+_HOOK_VERSION = "1.0"
+"""Of both hooks' definitions, as the hook library publishes them (conformance H3)."""
+
 _MISSING_WORDS = {
     "painScores": "pain scores",
     "procedures": "earlier procedures",
@@ -50,7 +53,7 @@ def services(site: SiteConfiguration) -> tuple[CdsService, ...]:
         CdsService(
             id=f"dry-needling-{hook}",
             hook=hook,
-            hook_version="1.0.0",
+            hook_version=_HOOK_VERSION,
             title=f"{loaded.knowledge.identity.title} ({words})",
             description=_DESCRIPTION,
             usage_requirements=_USAGE,
@@ -59,6 +62,7 @@ def services(site: SiteConfiguration) -> tuple[CdsService, ...]:
             content=Content(loaded.knowledge, loaded.value_sets.displays, loaded.preview),
             wanted=partial(wanted, loaded),
             handler=partial(answer, loaded),
+            override_codes={reason["code"]: reason["system"] for reason in loaded.actions.override_reasons},
         )
         for hook, words in (("order-select", "when an order is selected"), ("order-sign", "when orders are signed"))
     )

@@ -33,10 +33,11 @@ def test_a_trailing_slash_is_the_same(client):
 
 
 def test_each_service_is_described_in_full_and_nothing_is_null_or_empty(client):
-    """D2, D5."""
+    """D2, D5, H3."""
     for service in services(client):
         described = SERVICE_DESCRIPTION.validate_python(service)
         assert described["version"] == "2.0.0"
+        assert described["hookVersion"] == "1.0", "H3: as the hook library publishes both definitions"
         assert all(value not in (None, "", {}, []) for value in service.values())
 
 

@@ -1,17 +1,19 @@
-"""Feedback (B1-B3, V5): accepted in every shape clients send, validated whole, kept once, and never with words."""
+"""Feedback (B1-B4, V5): accepted in every shape clients send, validated whole, kept once, and never with words."""
 
 from __future__ import annotations
 
 import copy
 import json
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
 from cds_service.main import create
+from cds_service.store.records import FeedbackRecord
 from cds_service.store.tables import feedback
-from tests.cases import TODAY, own_settings
+from tests.cases import FIXTURES, TODAY, own_settings
 from tests.charts import condition, request
 
 PATH = "/cds-services/dry-needling-order-select"
@@ -91,14 +93,127 @@ def test_an_unknown_card_is_kept_and_no_error_to_the_clinician(client, kept):
         {"overrideReason": {"userComment": "because"}},
         {"overrideReason": {"reason": {"code": "need-more-info"}}},
         {"extension": {"org.example.reason": {"code": "x"}}},
+        {"overrideReason": {"extension": {"org.example.reason": "words"}}},
+        {"overrideReasons": {"extension": {"org.example.reason": "words"}}},
+        {"overrideReasons": [{"extension": {"org.example.reason": "words"}}]},
+        {"overrideReason": {}},
+        {"overrideReason": {"reason": {}}},
+        {"overrideReason": {"reason": {"display": "words"}}},
+        {"overrideReason": {"reason": None, "userComment": ""}},
         {},
     ],
 )
 def test_every_shape_of_an_override_is_accepted(shape, client, kept):
-    """V5; Sandbox: a dismissal has no reason."""
+    """B4, V5; Sandbox: a dismissal has no reason."""
     entry = {key: value for key, value in OVERRIDDEN.items() if key != "overrideReason"}
     assert send(client, {**entry, **shape}).status_code == 200
+    (row,) = kept()
+    assert row["outcome"] == "overridden"
+    assert row["reason_code"] == ("need-more-info" if "need-more-info" in str(shape) else "")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"overrideReason": {"code": "need-more-info", "system": HL7, "display": "words"}},
+        {"overrideReasons": {"code": "need-more-info"}},
+        {"overrideReasons": [{"code": "need-more-info"}, {"code": "prefers-alternative"}]},
+        {"overrideReason": [{"reason": {"code": "need-more-info"}}]},
+        {"overrideReason": {"reason": [{"code": "need-more-info"}]}},
+    ],
+)
+def test_a_reason_is_found_wherever_clients_put_it(shape, client, kept):
+    """B4: a flat Coding, several reasons, a list where one belongs."""
+    entry = {key: value for key, value in OVERRIDDEN.items() if key != "overrideReason"}
+    assert send(client, {**entry, **shape}).status_code == 200
+    assert {row["reason_code"] for row in kept()} == {"need-more-info"}
+
+
+def test_one_vendors_entries_without_reason_are_kept_and_cost_no_other(client, kept):
+    """B4: a reason in an extension only; a card id that is no UUID."""
+    body = json.loads((FIXTURES / "feedback" / "extension-without-comment.json").read_bytes())
+    assert client.post(f"{PATH}/feedback", json=body).status_code == 200
+    assert {(row["card"], row["outcome"], row["reason_code"], row["suggestions"]) for row in kept()} == {
+        ("unrecognised", "overridden", "", ""),
+        ("00000000-0000-4000-8000-000000000099", "overridden", "", ""),
+    }
+
+
+@pytest.mark.parametrize("card", ["123456", "7d85e12a", SECRET, "x" * 300, "7d85e12a-7ff7-5e82-a387-4edf41f7b0fg"])
+def test_a_card_id_that_is_no_uuid_is_kept_as_unmatched_without_the_id(card, client, kept):
+    """B4: it may be a record number, so not even a hash that anybody can compute is kept."""
+    for _ in range(2):
+        assert send(client, {**ACCEPTED, "card": card}, {**ACCEPTED, "card": f"{card}0"}).status_code == 200
+    assert len(kept()) == 2, "each once, although the card is not kept"
+    record = FeedbackRecord(
+        "s", card, "accepted", ACCEPTED["outcomeTimestamp"], (ACCEPTED["acceptedSuggestions"][0]["id"],)
+    )
+    for row in kept():
+        assert row["card"] == "unrecognised"
+        assert row["key"] != record.key()
+
+
+@pytest.mark.parametrize(
+    "written", ["7D85E12A-7FF7-5E82-A387-4EDF41F7B0F3", "urn:uuid:7d85e12a-7ff7-5e82-a387-4edf41f7b0f3"]
+)
+def test_ids_are_uuids_in_any_spelling(written, client, kept):
+    assert send(client, ACCEPTED, {**ACCEPTED, "card": written}).status_code == 200
+    assert [row["card"] for row in kept()] == [ACCEPTED["card"]]
+
+
+def test_ids_of_suggestions_that_are_no_uuids_are_not_kept(client, kept):
+    """B4."""
+    known = ACCEPTED["acceptedSuggestions"][0]
+    assert (
+        send(client, {**ACCEPTED, "acceptedSuggestions": [{"id": SECRET}, known, {"id": "123456"}]}).status_code == 200
+    )
+    assert [row["suggestions"] for row in kept()] == [known["id"]]
+
+
+@pytest.mark.parametrize("code", ["123456", "MRN-0042", "x", "unrecognised", "PREFERS-ALTERNATIVE", SECRET])
+def test_a_code_that_the_card_does_not_offer_is_kept_as_other(code, client, kept):
+    """B4: what looks like a code can be a record number."""
+    for reason in ({"code": code, "system": HL7}, {"code": code, "system": SECRET}):
+        entry = {**OVERRIDDEN, "overrideReason": {"reason": reason}}
+        assert send(client, entry).status_code == 200
+    assert {(row["reason_code"], row["reason_system"]) for row in kept()} == {("other", "")}
+
+
+def test_every_code_that_cards_offer_is_kept(client, kept):
+    (card,) = client.post(PATH, json=request(condition("278860009", "sct"))).json["cards"]
+    offered = [reason["code"] for reason in card["overrideReasons"]]
+    entries = [{**OVERRIDDEN, "overrideReason": {"reason": {"code": code}}} for code in offered]
+    assert send(client, *entries).status_code == 200
+    assert sorted((row["reason_code"], row["reason_system"]) for row in kept()) == [(c, HL7) for c in sorted(offered)]
+
+
+def test_what_one_request_may_bring_is_bounded(make_app, kept):
+    """413, and nothing is kept."""
+    client = make_app(feedback_entries=2, feedback_suggestions=3).test_client()
+    known = ACCEPTED["acceptedSuggestions"]
+    fits = {**ACCEPTED, "acceptedSuggestions": known * 3}
+    for entries, path in (
+        ([fits] * 3, "feedback"),
+        ([fits, {**ACCEPTED, "acceptedSuggestions": known * 4}], "feedback.1.acceptedSuggestions"),
+    ):
+        response = send(client, *entries)
+        assert (response.status_code, response.json["issue"][0]["expression"]) == (413, [path])
+    assert kept() == []
+    assert send(client, fits, fits).status_code == 200
     assert len(kept()) == 1
+
+
+def test_what_a_client_sends_in_a_minute_is_bounded(make_app, kept):
+    """Entries count, however they are spread over requests; 429 with Retry-After."""
+    client = make_app(feedback_per_minute=5).test_client()
+    assert send(client, *[ACCEPTED] * 3).status_code == 200
+    refused = send(client, *[OVERRIDDEN] * 3)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
+    assert send(client, ACCEPTED, ACCEPTED).status_code == 200
+    assert send(client, ACCEPTED).status_code == 429
+    other = {"environ_base": {"REMOTE_ADDR": "10.0.0.9"}}
+    assert client.post(f"{PATH}/feedback", json={"feedback": [OVERRIDDEN]}, **other).status_code == 200
+    assert len(kept()) == 2
 
 
 def test_no_words_of_the_clinician_are_kept(client, kept):
@@ -107,7 +222,7 @@ def test_no_words_of_the_clinician_are_kept(client, kept):
     worded["overrideReason"]["reason"].update(code=SECRET, system=SECRET)
     assert send(client, OVERRIDDEN, worded, {**ACCEPTED, "card": SECRET}).status_code == 200
     assert SECRET not in json.dumps(kept())
-    assert {row["reason_code"] for row in kept()} == {"prefers-alternative", "unrecognised", ""}
+    assert {row["reason_code"] for row in kept()} == {"prefers-alternative", "other", ""}
 
 
 @pytest.mark.parametrize(
@@ -125,8 +240,8 @@ def test_no_words_of_the_clinician_are_kept(client, kept):
         ({"acceptedSuggestions": []}, "feedback.1 needs acceptedSuggestions when the outcome is accepted"),
         ({"acceptedSuggestions": None}, "feedback.1 needs acceptedSuggestions when the outcome is accepted"),
         ({"acceptedSuggestions": [{}]}, "feedback.1.acceptedSuggestions.0.id is required"),
-        ({"overrideReason": {}}, "feedback.1.overrideReason must have reason or userComment"),
-        ({"overrideReason": {"reason": {}}}, "feedback.1.overrideReason.reason.code is required"),
+        ({"overrideReason": {"reason": 5}}, "feedback.1.overrideReason.reason must be an object"),
+        ({"overrideReason": {"reason": {"code": 5}}}, "feedback.1.overrideReason.reason.code must be a string"),
         ({"overrideReasons": 5}, "feedback.1.overrideReason must be an object"),
     ],
 )
@@ -138,7 +253,7 @@ def test_an_invalid_entry_rejects_the_request_whole_and_is_named(change, said, c
     assert kept() == []
 
 
-@pytest.mark.parametrize("body", [{}, {"feedback": []}, {"feedback": {}}, {"feedback": [5]}, {"feedback": [{}] * 1001}])
+@pytest.mark.parametrize("body", [{}, {"feedback": []}, {"feedback": {}}, {"feedback": [5]}])
 def test_what_is_no_feedback(body, client):
     response = client.post(f"{PATH}/feedback", json=body)
     assert response.status_code == 400
@@ -168,7 +283,7 @@ def test_many_may_send_the_same_at_once(make_app, kept):
     """Idempotent under a race."""
     clients = [make_app().test_client() for _ in range(8)]
     assert send(clients[0], ACCEPTED).status_code == 200
-    entries = [{**OVERRIDDEN, "card": f"{number:08x}"} for number in range(20)]
+    entries = [{**OVERRIDDEN, "card": str(UUID(int=number))} for number in range(20)]
     with ThreadPoolExecutor(8) as callers:
         answers = list(callers.map(lambda client: send(client, *entries).status_code, clients * 3))
     assert set(answers) == {200}
