@@ -15,6 +15,7 @@ from cds_service.decision import Condition, FactSpace, FactValue, Note, Rule, Ta
 from cds_service.errors import KnowledgeError
 
 INDICATORS = ("info", "warning", "critical")
+READ_AS = ("full text", "abstract", "guideline summary", "source document only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,9 @@ class Evidence:
         url: where to read it; "" when no primary source is known.
         reviewed: when somebody last checked it against its source.
         next_review: when that is due again.
-        background: shown on the evidence page only.
+        read_as: how it could be checked against its source, beginning with one of READ_AS.
+        remark: what the maintainers add, on the evidence page only; "" for nothing.
+        context: shown on the evidence page only.
     """
 
     id: str
@@ -41,7 +44,9 @@ class Evidence:
     url: str
     reviewed: date
     next_review: date
-    background: bool
+    read_as: str
+    remark: str
+    context: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,9 @@ class Knowledge:
 
 
 _GUIDELINE_KEYS = {"id": str, "title": str, "version": str, "owner": str, "closing": str}
-_EVIDENCE_KEYS = {"label": str, "statement": str, "population": str, "strength": str, "certainty": str, "citation": str}
+_EVIDENCE_KEYS = dict.fromkeys(
+    ("label", "statement", "population", "strength", "certainty", "citation", "read_as"), str
+)
 _REVIEW_KEYS = {"reviewed": date, "next_review": date}
 _RULE_TEXTS = {"summary": str, "detail": str, "topic": str, "source": str}
 
@@ -155,10 +162,12 @@ def _evidence(document: Mapping[str, Any]) -> dict[str, Evidence]:
         where = f"evidence.toml: {name}"
         if not isinstance(entry, dict):
             raise KnowledgeError(f"{where}: must be a table, [{name}]")
-        _check(where, entry, {**_EVIDENCE_KEYS, **_REVIEW_KEYS}, ("url", "background"))
+        _check(where, entry, {**_EVIDENCE_KEYS, **_REVIEW_KEYS}, ("url", "remark", "context"))
+        if not entry["read_as"].startswith(READ_AS):
+            raise KnowledgeError(f"{where}: read_as: must begin with one of {', '.join(READ_AS)}")
         if entry["next_review"] <= entry["reviewed"]:
             raise KnowledgeError(f"{where}: next_review: must be after reviewed")
-        found[name] = Evidence(**{"id": name, "url": "", "background": False, **entry})
+        found[name] = Evidence(**{"id": name, "url": "", "remark": "", "context": False, **entry})
     return found
 
 
@@ -262,5 +271,5 @@ def _check_table(table: Table, space: FactSpace, evidence: Mapping[str, Evidence
     cited = {name for rule in table.rules for name in rule.evidence}
     cited |= {name for note in table.notes for name in note.evidence}
     for name in evidence:
-        if name not in cited and not evidence[name].background:
+        if name not in cited and not evidence[name].context:
             raise KnowledgeError(f"evidence.toml: {name}: is cited by no rule or note")

@@ -130,7 +130,7 @@ def test_the_extension_says_for_machines_why_the_card_fired(registry):
     told = card["extension"][EXTENSION]
     assert told["rule"] == "R4"
     assert told["evaluationDate"] == "2026-11-23"
-    assert {"id": "E3", "reviewed": "2026-11-23", "nextReview": "2027-11-23"} in told["evidence"]
+    assert {"id": "E3", "reviewed": "2026-11-25", "nextReview": "2027-11-23"} in told["evidence"]
     assert told["orders"] == ["ServiceRequest/order"]
     assert {"reference": "Condition/c-278860009", "display": "CLBP", "role": "low back pain (problem list)"} in told[
         "decidedBy"

@@ -25,6 +25,7 @@ population = "adults"
 strength = "Grade B"
 certainty = "low"
 citation = "Example 2026"
+read_as = "abstract"
 reviewed = 2026-11-23
 next_review = 2027-11-23
 """
@@ -50,6 +51,10 @@ def test_broken_rules_are_refused_with_words_that_help(path, tmp_path):
     [
         ('E1 = "text"', "evidence.toml: E1: must be a table, [E1]"),
         (EVIDENCE.replace("label", "lable"), "evidence.toml: E1: no key is called 'lable'; did you mean 'label'?"),
+        (
+            EVIDENCE.replace('"abstract"', '"hearsay"'),
+            "evidence.toml: E1: read_as: must begin with one of " + ", ".join(knowledge.READ_AS),
+        ),
         (EVIDENCE.replace("2027", "2025"), "evidence.toml: E1: next_review: must be after reviewed"),
     ],
 )
@@ -96,6 +101,7 @@ def test_every_evidence_id_in_a_text_is_cited_by_that_rule_or_note(guideline):
 def test_every_statement_has_population_strength_certainty_and_a_review(guideline):
     for item in guideline.knowledge.evidence.values():
         assert all((item.label, item.statement, item.population, item.strength, item.certainty, item.citation))
+        assert item.read_as
         assert item.reviewed < item.next_review
 
 
@@ -106,6 +112,13 @@ def test_no_text_claims_more_than_the_sources(guideline):
     for text in texts:
         assert "high-quality" not in text.lower()
         assert "proven" not in text.lower()
+
+
+def test_no_statement_is_spelled_in_two_ways(guideline):
+    """Spelling is American, whatever a source writes."""
+    words = " ".join(item.statement + item.population for item in guideline.knowledge.evidence.values()).lower()
+    for british in ("anaesthet", "randomised", "favour", "lymphoedema", "recognise", "tumour", "physiotherap"):
+        assert british not in words
 
 
 def test_an_overdue_review_is_told(guideline):
