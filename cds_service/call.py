@@ -116,8 +116,8 @@ def _chart(service: CdsService, request: HookRequest, support: Support) -> tuple
     wanted = unresolved[:MOST_REFERENCES]
     with support.waiting():
         fetched = access.fetch(request.fhir_server, token, patient_id, missing, wanted, support.deadline)
-    if not fetched.outcomes:
-        return chart, {}
+    if not (fetched.values or fetched.referenced):
+        return chart.without(fetched.outcomes), fetched.outcomes
     return gather(patient_id, request.prefetch, queries, drafts, fetched), fetched.outcomes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -138,6 +138,12 @@ class Chart:
                         if full_url:
                             self._by_reference.setdefault(full_url, resource)
         return self._by_reference
+
+    def without(self, keys: Iterable[str]) -> Chart:
+        """Return the same chart after prefetch keys were looked for in vain."""
+        failed = dict.fromkeys(self.availability.keys() & set(keys), Availability.FAILED)
+        availability = {**self.availability, **failed}
+        return Chart(self.patient_id, self._by_type, availability, self._sources, self.unreadable)
 
     def obtained(self, key: str) -> bool:
         """Tell whether a prefetch key was answered, if only with nothing."""

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from cds_service.fhir.bundles import Resource
-from cds_service.fhir.client import FetchFailed, FetchOutcome, FhirClient, Limits
-from cds_service.fhir.servers import AllowList
-
-PAGE_ENTRIES = 500
-"""Entries that a search asks for in one page; a server may give fewer."""
+from cds_service.fhir.client import FhirClient, Limits
+from cds_service.fhir.outcomes import FetchFailed, FetchOutcome
+from cds_service.fhir.servers import AllowList, FhirServer
+from cds_service.fhir.threads import ServerThreads
+from cds_service.outbound import Getter
 
 KEPT_SECONDS = 0.05
 """Time of a call that is kept for deciding once fetching has ended."""
 
 PARALLEL = 32
-"""Fetches under way at once in one worker process, for all calls together."""
+"""Fetches under way at once from one server in one worker process, for all calls together."""
+
+REFERENCE = "reference "
+"""What the names of fetches of references begin with; a number follows."""
+
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+# What has a meaning within a search parameter's value, beside the backslash itself.
+_SEPARATORS = re.compile(r"([\\,|$])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +38,12 @@ class Fetched:
     Attributes:
         values: key to a Bundle, a resource or None (looked for, not there), for the keys that could be had.
         referenced: resources that were asked for by reference.
-        outcomes: what became of each key, and of `references` together; for logs.
+        outcomes: what became of each key, and of each reference as `reference` and its number; for logs and metrics.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     referenced: list[Resource] = field(default_factory=list)
-    outcomes: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, FetchOutcome] = field(default_factory=dict)
 
 
 class FhirAccess:
@@ -46,7 +54,9 @@ class FhirAccess:
         """Resources that one call may bring; see call.py."""
         self._allowed = allowed
         self._limits = limits
-        self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="fhir")
+        self._threads = {server: ServerThreads(PARALLEL) for server in allowed.servers}
+        kinds = {server.internal for server in allowed.servers}
+        self._getters = {internal: Getter(internal=internal, connections=PARALLEL) for internal in kinds}
 
     def fetch(
         self,
@@ -69,31 +79,43 @@ class FhirAccess:
             references: references that could not be resolved otherwise.
             deadline: when the call must be answered, by time.monotonic(); a little is kept for deciding.
         """
-        found = Fetched()
-        server = self._allowed.find(base_url) if base_url else None
-        if server is None or not (token or server.open) or not (queries or references):
-            return found
+        names = [*queries, *(f"{REFERENCE}{number}" for number in range(len(references)))]
+        if not base_url or not names:
+            return Fetched()
+        server = self._allowed.find(base_url)
+        refusal = _refusal(server, token)
+        if server is None or refusal:
+            return Fetched(outcomes=dict.fromkeys(names, refusal or FetchOutcome.NOT_LISTED))
         deadline = min(time.monotonic() + self._limits.total_seconds, deadline - KEPT_SECONDS)
-        client = FhirClient(server, base_url, token, self._limits, deadline)
-        filled = {key: _filled(query, patient_id) for key, query in queries.items()}
-        work: dict[Future[Any], str] = {}
-        for key, query in filled.items():
-            work[self._threads.submit(client.search if "?" in query else client.read, query)] = key
-        for number, reference in enumerate(references):
-            work[self._threads.submit(client.read, reference)] = f"reference {number}"
-        done, late = wait(work, timeout=max(0, deadline - time.monotonic()))
+        client = FhirClient(self._getters[server.internal], server, base_url, token, self._limits)
+        filled = [_filled(query, patient_id) for query in queries.values()]
+        work = [(client.search if "?" in query else client.read, query) for query in filled]
+        work += [(client.read, reference) for reference in references]
+        threads = self._threads[server]
+        futures = {threads.submit(ask, target, deadline): name for name, (ask, target) in zip(names, work, strict=True)}
+        done, late = wait(futures, timeout=max(0, deadline - time.monotonic()))
+        found = Fetched()
         for future in late:
             future.cancel()
-            found.outcomes[work[future]] = FetchOutcome.TIMEOUT
+            found.outcomes[futures[future]] = FetchOutcome.TIMEOUT
         for future in done:
-            _keep(work[future], future, found)
+            _keep(futures[future], future, found)
         return found
 
 
+def _refusal(server: FhirServer | None, token: str) -> FetchOutcome | None:
+    """Return why nothing is asked of a server, if so."""
+    if server is None:
+        return FetchOutcome.NOT_LISTED
+    if not token:
+        return None if server.open else FetchOutcome.NO_TOKEN
+    return None if _TOKEN.fullmatch(token) else FetchOutcome.UNUSABLE_TOKEN
+
+
 def _filled(query: str, patient_id: str) -> str:
-    """Return a template as a query; a search asks for many entries, because every page costs time."""
-    filled = query.replace("{{context.patientId}}", quote(patient_id, ""))
-    return f"{filled}&_count={PAGE_ENTRIES}" if "?" in filled else filled
+    """Return a template as a query for one patient, whatever characters the id has: it is one value, and no more."""
+    value = _SEPARATORS.sub(r"\\\1", patient_id) if "?" in query else patient_id
+    return query.replace("{{context.patientId}}", quote(value, "", errors="replace"))
 
 
 def _keep(name: str, future: Future[Any], found: Fetched) -> None:
@@ -103,7 +125,9 @@ def _keep(name: str, future: Future[Any], found: Fetched) -> None:
         found.outcomes[name] = failed.outcome
         return
     found.outcomes[name] = FetchOutcome.OK
-    if not name.startswith("reference "):
+    if not name.startswith(REFERENCE):
         found.values[name] = value
-    elif value is not None:
+    elif value is None:
+        found.outcomes[name] = FetchOutcome.NOT_FOUND
+    else:
         found.referenced.append(value)

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from cds_service.fhir.bundles import Resource, entries_of, is_cut_off, is_resource, links_of
 from cds_service.fhir.chart import Availability, Chart
-from cds_service.fhir.client import FetchOutcome
 from cds_service.fhir.fetch import Fetched
+from cds_service.fhir.outcomes import FetchOutcome
 
 
 def gather(

@@ -6,7 +6,6 @@ nothing is ever fetched.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ from urllib.parse import SplitResult, urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FLAGS = ("internal", "open")
-# What could make a path mean another one to the server than it does to us.
-_UNTRUSTED_PATH = re.compile(r"//|\\|%2e|%2f|%5c|(?:^|/)\.{1,2}(?:/|$)|[\x00-\x20]", re.IGNORECASE)
+# Plain segments only: no escape, parameter or dot segment that could mean another path to the server, or to a proxy
+# before it, than it does to us.
+_PLAIN_PATH = re.compile(r"(?:/(?!\.(?:\.|/|$))[A-Za-z0-9._~:=-]+)*/?", re.ASCII)
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,20 @@ class FhirServer:
     internal: bool = False
     open: bool = False
 
-    def covers(self, url: str) -> bool:
-        """Tell whether a URL lies on this server, below its path."""
+    def locate(self, url: str) -> str | None:
+        """Return a URL on this server, below its path, put together anew; None when it is anywhere else (F2).
+
+        Origin and path prefix are those of this entry, the rest of the path is plain segments: what is asked is what
+        was checked, however a library or a proxy reads what was written.
+        """
         parts = _split(url)
         if parts is None or (parts.scheme, parts.hostname, _port(parts)) != (self.scheme, self.host, self.port):
-            return False
-        return not _UNTRUSTED_PATH.search(parts.path) and f"{parts.path.rstrip('/')}/".startswith(f"{self.path}/")
+            return None
+        if not _PLAIN_PATH.fullmatch(parts.path) or not f"{parts.path.rstrip('/')}/".startswith(f"{self.path}/"):
+            return None
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}{parts.path}" + (f"?{parts.query}" if parts.query else "")
 
 
 class AllowList:
@@ -62,8 +71,10 @@ class AllowList:
         return cls(_entry(entry.split()) for entry in text.split(",") if entry.strip())
 
     def find(self, url: str) -> FhirServer | None:
-        """Return the entry that covers a server's base URL, if any."""
-        return next((server for server in self.servers if server.covers(url)), None)
+        """Return the entry that covers a server's base URL, if any. A base URL has no query."""
+        if "?" in url:
+            return None
+        return next((server for server in self.servers if server.locate(url)), None)
 
 
 def _entry(words: list[str]) -> FhirServer:
@@ -71,7 +82,7 @@ def _entry(words: list[str]) -> FhirServer:
     parts = _split(url)
     if parts is None or parts.hostname is None:
         raise ValueError(f"{url} is no http(s) URL of a server without user, query and fragment")
-    if _UNTRUSTED_PATH.search(parts.path):
+    if not _PLAIN_PATH.fullmatch(parts.path):
         raise ValueError(f"{url} has a path that a server may read in another way")
     for flag in flags:
         if flag not in _FLAGS:
@@ -87,25 +98,16 @@ def _entry(words: list[str]) -> FhirServer:
 
 
 def _split(url: str) -> SplitResult | None:
+    if not _VISIBLE.fullmatch(url):  # urlsplit drops some of what cannot be seen
+        return None
     try:
         parts = urlsplit(url)
         _port(parts)
     except ValueError:  # a port that is no number, an unclosed bracket
         return None
-    plain = parts.username is None and parts.password is None and "@" not in parts.netloc
-    return parts if plain and parts.scheme in _DEFAULT_PORTS and parts.hostname and not parts.fragment else None
+    plain = "@" not in parts.netloc and "#" not in url
+    return parts if plain and parts.scheme in _DEFAULT_PORTS and parts.hostname else None
 
 
 def _port(parts: SplitResult) -> int:
     return parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
-
-
-def is_public(address: str) -> bool:
-    """Tell whether an IP address is public: not loopback, link-local, private, shared, multicast or for metadata."""
-    try:
-        found: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return found.is_global and not found.is_multicast

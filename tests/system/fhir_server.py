@@ -94,6 +94,15 @@ def trickles(handler: Handler, _: list[str]) -> None:
         time.sleep(0.05)
 
 
+def trickles_headers(handler: Handler, _: list[str]) -> None:
+    """Sends a header now and then, without end."""
+    handler.send_response(200)
+    handler.flush_headers()
+    for number in range(600):
+        handler.wfile.write(f"X-{number}: more\r\n".encode())
+        time.sleep(0.05)
+
+
 def resets(handler: Handler, _: list[str]) -> None:
     """Breaks the connection without an answer."""
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -120,6 +129,54 @@ def pages_forever(handler: Handler, path: list[str]) -> None:
     bundle = handler.searched(path[0])
     bundle["link"] = [{"relation": "next", "url": f"http://{handler.headers['Host']}{handler.path}"}]
     handler.send(200, json.dumps(bundle).encode())
+
+
+def ends_with_an_outcome(handler: Handler, path: list[str]) -> None:
+    """The second page is an OperationOutcome."""
+    if "page" in parse_qs(urlsplit(handler.path).query):
+        handler.send(200, b'{"resourceType": "OperationOutcome", "issue": []}')
+    else:
+        _first_page(handler, path, f"{path[0]}?page=2")
+
+
+def has_a_malformed_next_link(handler: Handler, path: list[str]) -> None:
+    """The next page has no readable address."""
+    _first_page(handler, path, "http://[bad")
+
+
+def begins_with_an_empty_page(handler: Handler, path: list[str]) -> None:
+    """The first page is empty, and the next one answers 500."""
+    if len(path) > 1:
+        handler.answer(path)
+    elif "page" in parse_qs(urlsplit(handler.path).query):
+        handler.send(500, b"{}")
+    else:
+        following = [{"relation": "next", "url": f"{path[0]}?page=2"}]
+        bundle = {"resourceType": "Bundle", "type": "searchset", "total": 40, "entry": [], "link": following}
+        handler.send(200, json.dumps(bundle).encode())
+
+
+def counts_more_than_it_sends(handler: Handler, path: list[str]) -> None:
+    """Counts 40 more entries than it sends, without a next page."""
+    if len(path) > 1:
+        handler.answer(path)
+    else:
+        bundle = handler.searched(path[0])
+        handler.send(200, json.dumps({**bundle, "total": len(bundle["entry"]) + 40}).encode())
+
+
+def _first_page(handler: Handler, path: list[str], following: str) -> None:
+    if len(path) > 1:
+        handler.answer(path)
+        return
+    bundle = handler.searched(path[0])
+    bundle["link"] = [{"relation": "next", "url": following}]
+    handler.send(200, json.dumps(bundle).encode())
+
+
+def has_no_list_of_entries(handler: Handler, _: list[str]) -> None:
+    """A Bundle whose entries are a number."""
+    handler.send(200, b'{"resourceType": "Bundle", "type": "searchset", "entry": 5}')
 
 
 def redirects(handler: Handler, path: list[str]) -> None:
@@ -156,7 +213,9 @@ FAULTS: dict[str, Callable[[Handler, list[str]], None]] = {
     **{
         fault.__name__: fault
         for fault in (
-            delays, trickles, resets, truncates, pages_forever, redirects, lies_about_its_type, sends_a_page, is_huge,
+            delays, trickles, trickles_headers, resets, truncates, pages_forever, ends_with_an_outcome,
+            has_a_malformed_next_link, begins_with_an_empty_page, counts_more_than_it_sends, has_no_list_of_entries,
+            redirects, lies_about_its_type, sends_a_page, is_huge,
         )
     },
     **{f"status_{code}": status(code) for code in (401, 403, 404, 429, 500, 503)},
