@@ -44,9 +44,9 @@ def test_the_bill_of_materials_holds_each_locked_package_with_its_hashes(tmp_pat
     subprocess.run(["make", "sbom", f"SBOM={made}", "VENV=" + str(Path(sys.executable).parent.parent)],
                    cwd=notice.ROOT, check=True, capture_output=True, timeout=120)  # fmt: skip
     components = json.loads(made.read_text())["components"]
-    named = {_plain(item["name"]): item["version"] for item in components}
-    expected = {_plain(name): version for name, version in notice.locked(notice.LOCK.read_text()).items()}
-    assert expected.items() <= named.items()
+    named = {(_plain(item["name"]), item["version"]) for item in components}
+    expected = {(_plain(name), version) for name, version in notice.locked(notice.LOCK.read_text()).items()}
+    assert expected <= named
     assert all(item["purl"].startswith("pkg:pypi/") for item in components)
 
 
