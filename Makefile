@@ -6,15 +6,18 @@ PACKAGES := cds_service hooks
 SBOM ?= sbom.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit lint types imports coverage accept bench servers soak scale sbom notice audit screenshots lock clean
+.PHONY: help run test test-slow unit lint types imports coverage accept bench servers soak scale sbom notice audit screenshots lock clean
 
 help: ## Print what each target is for
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 run: $(VENV)/.run ## Install what is needed and serve on 127.0.0.1:8080
 	$(BIN)/cds-service serve
 
 test: $(VENV)/.dev lint types imports coverage ## Install what is needed and run every check and test
+
+test-slow: $(VENV)/.dev ## Run the tests of minutes: the install script in a fresh Debian, every Python version
+	CDS_SLOW_TESTS=1 $(BIN)/pytest -q -ra tests/slow
 
 unit: $(VENV)/.dev ## Run the unit and service tests: under a minute
 	$(BIN)/pytest -q -m "not postgresql" tests/unit tests/service

@@ -1,0 +1,1 @@
+"""Tests of minutes, not in `make test`: `make test-slow` runs them."""
