@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 
-import orjson
-
 from cds_service.services import Registry
 from hooks import load_services
-from tests.cases import all_cases, respond
+from tests.cases import all_cases, recorded, respond
 from tests.service.test_calls import check_by_hand
 
 
@@ -24,7 +22,7 @@ def main() -> int:
             refused += 1
             sys.stderr.write(f"{case.folder.name}: {disagreement}\n")
             continue
-        case.expected_path.write_bytes(orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        case.expected_path.write_bytes(recorded(body))
     return 1 if refused else 0
 
 

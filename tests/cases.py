@@ -66,6 +66,11 @@ def all_cases() -> list[Case]:
     ]
 
 
+def recorded(body: dict[str, Any]) -> bytes:
+    """Return an answer as expected.json holds it."""
+    return orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
 def without_fingerprint(response: dict[str, Any]) -> dict[str, Any]:
     """Take the fingerprint out of the knowledge version, so that a new wording elsewhere does not touch every case."""
     for card in response.get("cards", []):
