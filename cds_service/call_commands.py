@@ -11,27 +11,27 @@ import orjson
 from cds_service import reading
 from cds_service.app import fhir_access, local_time
 from cds_service.call import Support, answer
+from cds_service.cli_examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, CdsError, KnowledgeError
 from cds_service.main import load_registry
 from cds_service.services import Registry
 from cds_service.settings import Settings, settings_or_exit
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "cds-service call fixtures/calls/r1-chronic-code-on-problem-list/request.json",
+        "cds-service call --explain request.json",
+        "cds-service call --json - < request.json",
+    ),
+)
 @click.argument("file", type=click.File("rb"))
 @click.option("--service", "service_id", default="", help="Id of the service; by default the one for the file's hook.")
 @click.option("--json", "as_json", is_flag=True, help="Print the response as the client would get it.")
 @click.option("--explain", "explained", is_flag=True, help="Print the trace: orders, findings, every rule and why.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Evaluate as of this day instead of today.")
 def call(file: BinaryIO, service_id: str, as_json: bool, explained: bool, today: datetime | None) -> None:
-    r"""Run the request in FILE (- for standard input) through the service, without a web server.
-
-    \b
-    Examples:
-      cds-service call fixtures/calls/r1-problem-list-278860009/request.json
-      cds-service call --explain request.json
-      cds-service call --json - < request.json
-    """
+    """Run the request in FILE (- for standard input) through the service, without a web server."""
     settings = settings_or_exit()
     registry = _registry(settings)
     day: date = today.date() if today else local_time().date()
@@ -51,16 +51,15 @@ def call(file: BinaryIO, service_id: str, as_json: bool, explained: bool, today:
         click.echo(reading.explanation(answered.guidance.explain()))
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "cds-service services",
+        "cds-service services --json",
+    ),
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the discovery response.")
 def services(as_json: bool) -> None:
-    r"""List the services, their prefetch, and whose content they are; overdue reviews are marked.
-
-    \b
-    Examples:
-      cds-service services
-      cds-service services --json
-    """
+    """List the services, their prefetch, and whose content they are; overdue reviews are marked."""
     registry = _registry(settings_or_exit())
     if as_json:
         click.echo(orjson.dumps(registry.discovery(), option=orjson.OPT_INDENT_2).decode())

@@ -9,6 +9,7 @@ import click
 
 from cds_service import reading
 from cds_service.app import local_time
+from cds_service.cli_examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError, StoreUnavailable
 from cds_service.fhir.servers import AllowList
 from cds_service.main import load_registry
@@ -20,17 +21,17 @@ from cds_service.trust.issuers import read as read_issuers
 _NO_DATABASE = "CDS_DATABASE_URL: the database cannot be used, and every call would get 503 without it"
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "cds-service check",
+        "CDS_SITE_VALUE_SETS=our-codes cds-service check",
+    ),
+)
 def check() -> None:
-    r"""Tell whether the service could answer calls as it is set up: content, tokens, FHIR access, database.
+    """Tell whether the service could answer calls as it is set up: content, tokens, FHIR access, database.
 
     Everything that is wrong is told, not the first fault alone. The database is brought up to date and this machine's
     key is made, as by a start.
-
-    \b
-    Examples:
-      cds-service check
-      CDS_SITE_VALUE_SETS=our-codes cds-service check
     """
     settings = settings_or_exit()
     wrong = False

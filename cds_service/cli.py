@@ -12,6 +12,7 @@ from importlib import import_module
 import click
 
 from cds_service import telemetry
+from cds_service.cli_examples import examples
 from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.metrics import FOLDER_PREFIX, SHARED_FOLDER
 from cds_service.settings import Settings, environment_variable, settings_or_exit
@@ -57,15 +58,14 @@ def main() -> None:
     """A CDS Hooks service: should this patient get dry needling?"""
 
 
-@main.command()
+@main.command(
+    epilog=examples(
+        "cds-service serve",
+        "CDS_PORT=9000 CDS_WORKERS=4 cds-service serve",
+    ),
+)
 def serve() -> None:
-    r"""Serve over HTTP, as the settings say.
-
-    \b
-    Examples:
-      cds-service serve
-      CDS_PORT=9000 CDS_WORKERS=4 cds-service serve
-    """
+    """Serve over HTTP, as the settings say."""
     settings = settings_or_exit()
     _prepare_database(settings)
     # Memory that a thread gives back is otherwise kept for that thread alone: a quarter more for large charts.
@@ -107,14 +107,14 @@ def _prepare_database(settings: Settings) -> None:
         telemetry.log().warning("database", reason=told[0], consequence=without)
 
 
-@main.command("settings")
+@main.command(
+    "settings",
+    epilog=examples(
+        "CDS_PORT=9000 cds-service settings",
+    ),
+)
 def show_settings() -> None:
-    r"""List every setting: its environment variable, value now, default and meaning.
-
-    \b
-    Example:
-      CDS_PORT=9000 cds-service settings
-    """
+    """List every setting: its environment variable, value now, default and meaning."""
     settings = settings_or_exit()
     for item in fields(Settings):
         value = getattr(settings, item.name)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import click
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from cds_service.cli_examples import examples
 from cds_service.settings import LOOPBACK, Settings, environment_variable, settings_or_exit
 
 _FOLDER = Path(__file__).parent / "deploy"
@@ -48,19 +49,18 @@ _MEGABYTES_FOR_A_WORKER = 256
 _MEGABYTES_FOR_THE_REST = 128
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "CDS_PUBLIC_URL=https://cds.example.org cds-service deploy nginx",
+        "CDS_PUBLIC_URL=https://cds.example.org cds-service deploy systemd",
+        "CDS_PUBLIC_URL=https://cds.example.org cds-service deploy kubernetes",
+        "cds-service deploy alerts",
+        "cds-service deploy dashboard",
+    ),
+)
 @click.argument("name", type=click.Choice(list(_FILES)))
 def deploy(name: str) -> None:
-    r"""Print configuration for what runs around the service, filled from the settings.
-
-    \b
-    Examples:
-      CDS_PUBLIC_URL=https://cds.example.org cds-service deploy nginx
-      CDS_PUBLIC_URL=https://cds.example.org cds-service deploy systemd
-      CDS_PUBLIC_URL=https://cds.example.org cds-service deploy kubernetes
-      cds-service deploy alerts
-      cds-service deploy dashboard
-    """
+    """Print configuration for what runs around the service, filled from the settings."""
     if name in _AS_THEY_ARE:
         click.echo((_FOLDER / _FILES[name]).read_text(encoding="utf-8"), nl=False)
         return

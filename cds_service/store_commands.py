@@ -13,6 +13,7 @@ import orjson
 
 from cds_service import report_text
 from cds_service.app import local_time
+from cds_service.cli_examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, SettingsError, StoreUnavailable
 from cds_service.settings import settings_or_exit
 from cds_service.store import export, retention
@@ -51,7 +52,14 @@ def _period_options(command: Decorated) -> Decorated:
     return command
 
 
-@click.command("report")
+@click.command(
+    "report",
+    epilog=examples(
+        "cds-service report",
+        "cds-service report --from 2026-11-01 --csv",
+        "cds-service report --html cds-report.html",
+    ),
+)
 @_period_options
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
@@ -59,14 +67,7 @@ def _period_options(command: Decorated) -> Decorated:
 def report_command(
     since: datetime | None, until: datetime | None, service: str, form: str | None, page: Path | None
 ) -> None:
-    r"""Report calls, cards, and what became of them, by rule, hook, service, client and week.
-
-    \b
-    Examples:
-      cds-service report
-      cds-service report --from 2026-11-01 --csv
-      cds-service report --html cds-report.html
-    """
+    """Report calls, cards, and what became of them, by rule, hook, service, client and week."""
     period = _period(since, until, service)
     found = _from_store(lambda database: report(database, period))
     if page is not None:
@@ -80,30 +81,29 @@ def report_command(
         click.echo(report_text.as_table(found))
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "cds-service purge --older-than 400d",
+    ),
+)
 @click.option("--older-than", "age", type=_Days(), required=True, help="Remove what was received so long ago, as 400d.")
 def purge(age: timedelta) -> None:
-    r"""Remove calls and feedback that are older than a number of days.
-
-    \b
-    Example:
-      cds-service purge --older-than 400d
-    """
+    """Remove calls and feedback that are older than a number of days."""
     removed = _from_store(lambda database: retention.purge(database, local_time() - age))
     click.echo("Removed: " + ", ".join(f"{number} {table}" for table, number in removed.items()))
 
 
-@click.command("export")
+@click.command(
+    "export",
+    epilog=examples(
+        "cds-service export",
+        "cds-service export --from 2026-11-01 --output feedback.ndjson",
+    ),
+)
 @_period_options
 @click.option("--output", type=click.File("wb"), default="-", help="File to write; by default standard output.")
 def export_command(since: datetime | None, until: datetime | None, service: str, output: Any) -> None:
-    r"""Write feedback, each entry with the card it is about, as NDJSON.
-
-    \b
-    Examples:
-      cds-service export
-      cds-service export --from 2026-11-01 --output feedback.ndjson
-    """
+    """Write feedback, each entry with the card it is about, as NDJSON."""
     period = _period(since, until, service)
 
     def write(database: Database) -> None:
