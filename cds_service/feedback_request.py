@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from cds_service.errors import InvalidFields, Issue, TooManyResources
@@ -30,14 +30,16 @@ class FeedbackBounds:
     suggestions: int = 50
 
 
-def _timestamp(text: str) -> str:
-    if not _RFC_3339.fullmatch(text):
+def _moment(value: object) -> datetime:
+    """Return an RFC 3339 timestamp in UTC; one that falls out of the calendar there cannot be compared or stored."""
+    if not isinstance(value, str):
+        raise ValueError("must be a string")
+    if not _RFC_3339.fullmatch(value):
         raise ValueError("must be a date and time with a time zone, as in RFC 3339")
     try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("must be a date and time that exist") from None
-    return text
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a date and time that exist in UTC") from None
 
 
 class AcceptedSuggestion(Received):
@@ -75,7 +77,7 @@ class FeedbackEntry(Received):
 
     card: NonEmpty
     outcome: Literal["accepted", "overridden"]
-    outcome_timestamp: Annotated[str, AfterValidator(_timestamp)]
+    outcome_timestamp: Annotated[datetime, BeforeValidator(_moment)]
     accepted_suggestions: list[AcceptedSuggestion] | None = None
     override_reason: Annotated[OverrideReason | None, BeforeValidator(_first)] = None
 

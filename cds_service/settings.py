@@ -92,12 +92,17 @@ class Settings:
         secret=True,
     )
     repeat_hours: int = _setting(
-        24, "How long a card overridden at order-select is not shown again at order-sign; 0: always shown.", low=0
+        24,
+        "How long a card overridden at order-select is not shown again at order-sign; 0: always shown.",
+        low=0,
+        high=8760,
     )
     keep_comments: bool = _setting(
         False, "Keep the words that clinicians write in feedback, cut to 500 characters: true or false."
     )
-    keep_days: int = _setting(0, "Days after which calls and feedback are removed, daily; 0: never.", low=0)
+    keep_days: int = _setting(
+        0, "Days after which calls and feedback are removed, daily; 0: never.", low=0, high=36_500
+    )
     preview: str = _setting(
         "", "Whether the preview is served at /: on or off. Empty: on where only this machine can reach the service."
     )

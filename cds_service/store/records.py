@@ -118,7 +118,7 @@ class FeedbackRecord:
     """One entry of feedback.
 
     Attributes:
-        outcome_timestamp: as sent, RFC 3339.
+        outcome_timestamp: when it happened, says the client.
         told_apart_by: what tells entries about unrecognised cards apart: a keyed hash, or "".
         suggestions: ids of those that were accepted.
         reason_code: of the override, or "".
@@ -128,7 +128,7 @@ class FeedbackRecord:
     service: str
     card: str
     outcome: str
-    outcome_timestamp: str
+    outcome_timestamp: datetime
     suggestions: tuple[str, ...] = ()
     reason_system: str = ""
     reason_code: str = ""
@@ -137,7 +137,8 @@ class FeedbackRecord:
 
     def key(self) -> str:
         """Return what makes an entry the same as one that was sent before."""
-        parts = (self.told_apart_by or self.card, self.outcome, self.outcome_timestamp, *sorted(self.suggestions))
+        moment = utc(self.outcome_timestamp)
+        parts = (self.told_apart_by or self.card, self.outcome, moment, *sorted(self.suggestions))
         return hashlib.sha256("\0".join((*parts, "", self.reason_system, self.reason_code)).encode()).hexdigest()
 
     def rows(self, received: datetime) -> Rows:
@@ -148,7 +149,7 @@ class FeedbackRecord:
             "service": self.service[:100],
             "card": _recognised(self.card, _UUID),
             "outcome": self.outcome,
-            "outcome_timestamp": self.outcome_timestamp[:40],
+            "outcome_timestamp": utc(self.outcome_timestamp),
             "suggestions": " ".join(_recognised(name, _UUID) for name in self.suggestions),
             "reason_code": _recognised(self.reason_code, _CODE),
             "reason_system": _recognised(self.reason_system, _SYSTEM),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import and_, exists, select
 
@@ -64,34 +64,35 @@ class Repeats:
             asked: the cards of the call.
             now: the time of the call.
         """
+        asking = self._threads.submit(self._overridden, patient, now)
         try:
-            earlier = self._threads.submit(self._overridden, patient, now).result(timeout=WAIT_SECONDS)
+            earlier = asking.result(timeout=WAIT_SECONDS)
         except (StoreUnavailable, TookTooLong):
+            asking.cancel()  # where it has not begun yet, nobody needs it any more
             self._failed("repeats")
             return frozenset()
         return frozenset(card.uuid for card in asked if _repeats(card, earlier))
 
     def _overridden(self, patient: str, now: datetime) -> list[Overridden]:
-        since = now - self._span
+        since = utc(now - self._span)
         accepted = feedback.alias("accepted")
         query = (
-            select(cards.c.rule, cards.c.orders, cards.c.grounds, feedback.c.outcome_timestamp)
+            select(cards.c.rule, cards.c.orders, cards.c.grounds)
             .join(calls, cards.c.call == calls.c.id)
             .join(feedback, feedback.c.card == cards.c.uuid)
             .where(
                 calls.c.patient == patient,
                 calls.c.hook == SHOWN_AT,
                 feedback.c.outcome == "overridden",
-                feedback.c.received >= utc(since),
+                feedback.c.received >= since,
+                feedback.c.outcome_timestamp >= since,
                 ~exists().where(and_(accepted.c.card == cards.c.uuid, accepted.c.outcome == "accepted")),
             )
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).fetchall()
         return [
-            Overridden(rule, frozenset(orders.split()), frozenset(grounds.split()))
-            for rule, orders, grounds, moment in rows
-            if datetime.fromisoformat(moment).astimezone(UTC) >= since.astimezone(UTC)
+            Overridden(rule, frozenset(orders.split()), frozenset(grounds.split())) for rule, orders, grounds in rows
         ]
 
 

@@ -5,7 +5,7 @@ A change here needs a migration in migrations/versions; a test compares the two.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -14,7 +14,8 @@ used_tokens = Table(
     metadata,
     # A hash of issuer and token id: enough to recognise a token, and nothing that identifies anybody.
     Column("token", String(64), primary_key=True),
-    Column("expires", Integer, nullable=False, index=True),
+    # Seconds since 1970, for which PostgreSQL's Integer is too small from 2038 on.
+    Column("expires", BigInteger, nullable=False, index=True),
 )
 
 calls = Table(
@@ -76,7 +77,7 @@ feedback = Table(
     # No foreign key: feedback on a card we do not know is kept as well (B3), and a card may be stored after it.
     Column("card", String(64), nullable=False, index=True),
     Column("outcome", String(10), nullable=False),
-    Column("outcome_timestamp", String(40), nullable=False),
+    Column("outcome_timestamp", String(32), nullable=False),
     # Ids of the accepted suggestions, separated by spaces.
     Column("suggestions", Text, nullable=False),
     Column("reason_system", String(256), nullable=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from uuid import UUID
 
 import pytest
@@ -146,7 +147,11 @@ def test_a_card_id_that_is_no_uuid_is_kept_as_unmatched_without_the_id(card, cli
         assert send(client, {**ACCEPTED, "card": card}, {**ACCEPTED, "card": f"{card}0"}).status_code == 200
     assert len(kept()) == 2, "each once, although the card is not kept"
     record = FeedbackRecord(
-        "s", card, "accepted", ACCEPTED["outcomeTimestamp"], (ACCEPTED["acceptedSuggestions"][0]["id"],)
+        "s",
+        card,
+        "accepted",
+        datetime.fromisoformat(ACCEPTED["outcomeTimestamp"]),
+        (ACCEPTED["acceptedSuggestions"][0]["id"],),
     )
     for row in kept():
         assert row["card"] == "unrecognised"
@@ -235,7 +240,7 @@ def test_no_words_of_the_clinician_are_kept(client, kept):
         ({"outcomeTimestamp": "2026-11-23T17:30:00"}, "feedback.1.outcomeTimestamp must be a date and time with"),
         (
             {"outcomeTimestamp": "2026-02-30T17:30:00Z"},
-            "feedback.1.outcomeTimestamp must be a date and time that exist",
+            "feedback.1.outcomeTimestamp must be a date and time that exist in UTC",
         ),
         ({"acceptedSuggestions": []}, "feedback.1 needs acceptedSuggestions when the outcome is accepted"),
         ({"acceptedSuggestions": None}, "feedback.1 needs acceptedSuggestions when the outcome is accepted"),

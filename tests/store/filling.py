@@ -51,7 +51,7 @@ def records(number: int, first: datetime = FIRST, days: int = 84) -> Iterator[Ro
                 service=f"dry-needling-{hook}",
                 card=card,
                 outcome="accepted" if accepted else "overridden",
-                outcome_timestamp=received.isoformat(),
+                outcome_timestamp=received,
                 suggestions=tuple(shown.suggestions) if accepted else (),
                 reason_code="" if accepted else REASONS[call % len(REASONS)],
                 reason_system="" if accepted else "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes",

@@ -38,8 +38,18 @@ def test_the_head_named_in_the_code_is_the_newest_migration():
     assert ScriptDirectory.from_config(config()).get_current_head() == HEAD
 
 
-def test_a_database_of_before_keeps_its_feedback(database_url):
-    """Version 0.1.0 made its tables without migrations."""
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("2026-11-23T17:30:00Z", "2026-11-23T17:30:00.000+00:00"),
+        ("2026-11-23T09:30:00.25-08:00", "2026-11-23T17:30:00.250+00:00"),
+        ("2026-11-23T17:30:00.12345678901234567890", "2026-11-23T17:30:00.000+00:00"),  # cut short when it was stored
+        ("0001-01-01T00:00:00+14:00", "2026-11-23T17:30:00.000+00:00"),
+        ("9999-12-31T23:59:59-12:00", "2026-11-23T17:30:00.000+00:00"),
+    ],
+)
+def test_a_database_of_before_keeps_its_feedback(sent, kept, database_url):
+    """Version 0.1.0 made its tables without migrations; an unreadable timestamp becomes that of receiving it."""
     old = Database(database_url)
     with old._engine.execution_options(for_writing=True).begin() as connection:
         connection.execute(
@@ -55,14 +65,16 @@ def test_a_database_of_before_keeps_its_feedback(database_url):
         connection.execute(
             text(
                 """
-                INSERT INTO feedback VALUES ('k', '2026-11-23T09:30:00-08:00', 's', 'c', 'accepted',
-                '2026-11-23T17:30:00Z', '["a", "b"]', '', '')
+                INSERT INTO feedback VALUES ('k', '2026-11-23T09:30:00-08:00', 's', 'c', 'accepted', :sent,
+                '["a", "b"]', '', '')
                 """
-            )
+            ),
+            {"sent": sent},
         )
     with old.reading() as connection:
-        (row,) = connection.execute(text("SELECT received, suggestions, comment FROM feedback")).fetchall()
-    assert tuple(row) == ("2026-11-23T17:30:00.000+00:00", "a b", None)
+        query = text("SELECT received, outcome_timestamp, suggestions, comment FROM feedback")
+        (row,) = connection.execute(query).fetchall()
+    assert tuple(row) == ("2026-11-23T17:30:00.000+00:00", kept, "a b", None)
     old.close()
 
 

@@ -139,7 +139,7 @@ def test_feedback_that_the_spool_took_is_there_after_a_crash(broken, spool, hear
     """Durable once answered: another process finds the spool and replays it."""
     with monkeypatch.context() as patched:
         patched.setattr(Recorder, "start", lambda _: None)  # a process that ends before its thread does anything
-        recorder(broken, spool, heard).keep([FeedbackRecord("s", "c", "overridden", "2026-11-23T17:30:00Z")], TODAY)
+        recorder(broken, spool, heard).keep([FeedbackRecord("s", "c", "overridden", TODAY)], TODAY)
     (tmp_path / "later").mkdir()
     database = Database(f"sqlite:///{tmp_path}/later/cds.sqlite3")
     recorder(database, Spool(tmp_path / "spool.sqlite3"), heard).start()

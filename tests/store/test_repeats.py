@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from cds_service.store import repeats
-from cds_service.store.tables import cards
+from cds_service.store.tables import cards, feedback
 from hooks import load_services
 from tests.cases import TODAY
 from tests.charts import bundle, code, condition, needling, request
@@ -150,6 +150,38 @@ def test_for_how_long_is_a_setting(hours, later, again, make_app):
 def test_feedback_that_comes_late_counts_from_when_the_card_was_overridden(app, client):
     overridden(app, request(CHRONIC), moment="2026-11-22T09:00:00-08:00")
     assert shown_at_signing(client, signing(CHRONIC))
+
+
+@pytest.mark.parametrize(
+    ("moment", "status"),
+    [
+        ("0001-01-01T00:00:00Z", 200),
+        ("0001-01-01T00:00:00+14:00", 400),
+        ("9999-12-31T23:59:59.999999999Z", 200),
+        ("9999-12-31T23:59:59-00:01", 400),
+        ("2026-11-23T17:30:00.1234567890123456789Z", 200),
+        ("2026-11-23T17:30:00.1234567890123456789012345678901234567890-08:00", 200),
+        ("2026-11-23T17:30:00.000000000+23:59", 200),
+        ("2026-11-23T17:30:00+24:00", 400),
+        ("2026-11-23T17:30:60Z", 400),
+    ],
+)
+def test_no_timestamp_of_feedback_keeps_an_order_from_being_answered(moment, status, app, client):
+    (card,) = client.post(SELECT, json=request(CHRONIC)).json["cards"]
+    assert app.extensions["store"].recorder.settle()
+    entry = {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": moment}
+    assert client.post(f"{SELECT}/feedback", json={"feedback": [entry]}).status_code == status
+    assert client.post(SIGN, json=signing(CHRONIC)).status_code == 200
+
+
+@pytest.mark.parametrize("column", ["outcome_timestamp", "received", "service"])
+@pytest.mark.parametrize("stored", ["", "yesterday", "9999-99-99", "2026-11-23T17:30:00.1234567890"])
+def test_nothing_that_is_stored_keeps_an_order_from_being_answered(column, stored, app, client, database):
+    overridden(app, request(CHRONIC))
+    with database.writing() as connection:
+        connection.execute(feedback.update().values({column: stored}))
+        connection.execute(cards.update().values(grounds=stored))
+    assert client.post(SIGN, json=signing(CHRONIC)).status_code == 200
 
 
 def test_new_content_is_something_new(make_app):

@@ -30,7 +30,7 @@ def filled(database):
     """Sixty calls: each of the ten rules six times, over twelve weeks."""
     fill(database, 60)
     with database.writing() as connection:
-        stray = FeedbackRecord("dry-needling-order-select", "0" * 36, "overridden", "2026-09-01T00:00:00Z")
+        stray = FeedbackRecord("dry-needling-order-select", "0" * 36, "overridden", FIRST)
         write(connection, stray.rows(FIRST))
     return database
 
@@ -75,7 +75,7 @@ def test_a_card_that_was_overridden_and_then_accepted_is_accepted(database):
     fill(database, 3)
     card, *_ = export.feedback_entries(database, ALL)
     with database.writing() as connection:
-        again = FeedbackRecord("s", card["card"], "overridden", "2026-09-01T00:00:00Z")
+        again = FeedbackRecord("s", card["card"], "overridden", FIRST)
         write(connection, again.rows(FIRST))
     assert report(database, ALL).total == Group("all", 3, 1, 1, 0)
 

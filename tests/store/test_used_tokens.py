@@ -15,7 +15,8 @@ from cds_service.store.tables import used_tokens
 from cds_service.store.used_tokens import SWEEP_EVERY, UsedTokens
 from tests.tokens import ISS
 
-LATER = 1_800_000_000
+LATER = 2**33
+"""After 2038, when seconds since 1970 need more than 32 bits."""
 
 
 def tokens(database: Database) -> set[str]:
