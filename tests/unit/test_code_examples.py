@@ -8,7 +8,7 @@ import tomllib
 import orjson
 import pytest
 
-from cds_service.fhir.systems import SNOMED_CT, canonical
+from cds_service.fhir.systems import CPT, SNOMED_CT, canonical
 from hooks.dry_needling.guideline import KNOWLEDGE
 from tests.cases import FIXTURES
 
@@ -141,3 +141,20 @@ def test_every_set_of_a_body_site_has_one_region():
     placed = [name for sets in REGIONS["body_site"].values() for name in sets]
     assert len(placed) == len(set(placed))
     assert {name for name in NAMES if name.startswith("body-site")} - set(placed) == {"body-site-elsewhere"}
+
+
+def test_notice_names_every_code_system_whose_codes_we_ship():
+    text = (KNOWLEDGE.parents[2] / "NOTICE").read_text(encoding="utf-8")
+    systems = {system for name in NAMES for system, _ in concepts(name)}
+    assert len(systems) >= 4
+    for mark in systems | {table["title"] for table in TABLES.values()}:
+        assert mark in text, mark
+
+
+def test_no_display_of_cpt_is_written_like_a_descriptor_of_its_owner():
+    """Their descriptors count with "(s)" and part clauses by semicolons; ours are plain words."""
+    for name in NAMES:
+        for system, concept in concepts(name):
+            if system == CPT:
+                assert "(s)" not in concept["display"]
+                assert ";" not in concept["display"]
