@@ -12,6 +12,12 @@ from cds_service.protocol import Card
 from cds_service.services import CdsService, Review
 
 WIDTH = 100
+_LEFT_OUT = (
+    ("Could not be read", "unreadable"),
+    ("Elements that could not be read", "lost"),
+    ("Free text only", "uncoded"),
+    ("Coded in a system this service does not know", "codedElsewhere"),
+)
 _EMPHASIS = re.compile(r"(?<!\\)\*\*")
 _LINK = re.compile(r"(?<!\\)\[([^\]]*)\]\(([^)]*)\)")
 _ESCAPE = re.compile(r"\\([\\`*_\[\]<>|~#/.])")
@@ -59,7 +65,7 @@ def explanation(trace: dict[str, Any]) -> str:
         lines += ["", f"{_entry(decision['order'])} -> {decision['rule']}", "Findings:", *_findings(decision)]
         lines += ["Rules:", *(_rule(step) for step in decision["rules"])]
         lines.append(f"Notes: {', '.join(decision['notes']) or 'none'}")
-        for title, key in (("Could not be read", "unreadable"), ("Free text only", "uncoded")):
+        for title, key in _LEFT_OUT:
             if decision[key]:
                 lines += [f"{title}:", *(f"  {_entry(entry)}" for entry in decision[key])]
     return "\n".join(lines)

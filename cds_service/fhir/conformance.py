@@ -1,95 +1,148 @@
-"""Whether a resource conforms to FHIR R4 in the elements that are read; each form is validated once."""
+"""What of a resource does not conform to FHIR R4, by path; each form is validated once."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
+from fhir.resources.R4B import get_fhir_model_class
 from fhir.resources.R4B.careplan import CarePlan
 from fhir.resources.R4B.condition import Condition
+from fhir.resources.R4B.medicationrequest import MedicationRequest
 from fhir.resources.R4B.observation import Observation
+from fhir.resources.R4B.patient import Patient
 from fhir.resources.R4B.procedure import Procedure
-from fhir.resources.R4B.reference import Reference
 from fhir.resources.R4B.servicerequest import ServiceRequest
 from pydantic import BaseModel, ValidationError
 
-from cds_service.fhir import dates
-from cds_service.fhir.bundles import Resource
-from cds_service.fhir.chart import reference_to
-from cds_service.fhir.elements import present
+Path = tuple[str | int, ...]
+"""Where something stands in a resource: names of elements and positions in lists."""
 
 _MODELS: Final[dict[str, type[BaseModel]]] = {
     "CarePlan": CarePlan,
     "Condition": Condition,
+    "MedicationRequest": MedicationRequest,
     "Observation": Observation,
+    "Patient": Patient,
     "Procedure": Procedure,
+    "ProcedureRequest": ServiceRequest,  # its name in STU3
     "ServiceRequest": ServiceRequest,
 }
-_PATIENT_IN_CONTEXT = Reference(display="the patient in context")
+"""R4B models serve R4 data: the types read here have the same elements. Others are loaded when they are first met."""
 
 MOST_FORMS = 20_000
 """Forms that are remembered; what comes after them is validated each time."""
 
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
-_MOMENT = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}(?:T\d{2}:\d{2}:\d{2})?)?)?", re.ASCII)
-_DIGITS = str.maketrans("123456789", "000000000")
-_conforms: dict[bytes, bool] = {}
+_MOST_ROUNDS = 5
+"""What is wrong behind a fault shows once that is gone; what is still wrong after these rounds goes as a whole."""
+
+_MOST_BYTES = 65_536
+"""Of elements that are validated: those of a real resource have a few hundred. Larger ones are read as sent."""
+
+_MOST_FAULTS = 20
+"""Faults of a form that are remembered."""
+
+_NOTHING_TO_TAKE_OUT = ("missing", "model_field_validation.missing", "extra_forbidden")
+_LONGEST_PATH = 12
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
+"""What models raise for odd data beside a ValidationError, such as KeyError for a resource type there is not."""
+
+_known: dict[bytes, tuple[Path, ...]] = {}
 
 
-class UnreadableEntry(Exception):
-    """A resource does not conform to FHIR R4 in an element that is read; it is skipped, counted and named."""
+def faults(kind: str, elements: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Return what does not conform in elements of a resource, in the order in which it is to be taken out.
 
+    The text of a fault quotes the data: only where it is goes on from here. An element that is required and not there
+    is no fault, and an element that the type does not have is none either: neither can be taken out of what is read.
 
-def check(resource: Resource, elements: Sequence[str]) -> None:
-    """Validate the elements that will be read against the FHIR R4B model of the resource's type.
-
-    R4B models serve R4 data: the types read here have the same elements. Elements that are not read are not validated,
-    so that a fault elsewhere in a resource loses nothing. Dates are then read from the raw text, because the models
-    turn a partial date into a full one.
-
-    Raises:
-        UnreadableEntry: an element that is read does not conform, or the type is not one we read.
+    Whether a resource conforms depends on its statuses, codes and words, which are the same in chart after chart. So
+    a digest of them is remembered, never what it was made from.
     """
-    kept = {name: resource[name] for name in ("resourceType", "id", *elements) if name in resource}
-    form = _form(kept)
-    conforms = _conforms.get(form)
-    if conforms is None:
-        conforms = _is_valid(kept)
-        if len(_conforms) < MOST_FORMS:
-            _conforms[form] = conforms
-    if not conforms:
-        raise UnreadableEntry(reference_to(resource))
+    model = _model(kind)
+    if model is None:
+        return ()
+    written = orjson.dumps([kind, elements])
+    if len(written) > _MOST_BYTES:
+        return ()
+    form = blake2b(written, digest_size=16).digest()
+    found = _known.get(form)
+    if found is None:
+        found = tuple(_found(model, elements))
+        if len(_known) < MOST_FORMS and len(found) <= _MOST_FAULTS:
+            _known[form] = found
+    return found
 
 
-def _is_valid(kept: Resource) -> bool:
-    # Whose entry it is was settled by is_about_patient; the models require a subject all the same.
+def without(elements: Mapping[str, Any], paths: Sequence[Path]) -> dict[str, Any]:
+    """Return elements without what stands at some paths, in that order; what holds them is copied, not changed."""
+    kept = dict(elements)
+    for path in paths:
+        parent: Any = kept
+        for step in path[:-1]:
+            parent[step] = parent[step].copy()
+            parent = parent[step]
+        del parent[path[-1]]
+    return kept
+
+
+def _model(kind: str) -> type[BaseModel] | None:
+    if kind not in _MODELS:
+        try:
+            _MODELS[kind] = get_fhir_model_class(kind)
+        except ValueError:  # no type of FHIR R4
+            return None
+    return _MODELS[kind]
+
+
+def _found(model: type[BaseModel], elements: Mapping[str, Any]) -> list[Path]:
+    found: list[Path] = []
+    left = dict(elements)
+    for _ in range(_MOST_ROUNDS):
+        paths = _faults(model, left)
+        if not paths:
+            return found
+        found += paths
+        left = without(left, paths)
+    names: list[Path] = [(name,) for name in left if _faults(model, {name: left[name]})]
+    return found + names
+
+
+def _faults(model: type[BaseModel], elements: Mapping[str, Any]) -> list[Path]:
+    """Return the paths of faults, the last in each list first, so that the others still stand where they stood."""
     try:
-        _MODELS[kept["resourceType"]].model_validate({**present(kept), "subject": _PATIENT_IN_CONTEXT})
-    except (KeyError, ValidationError, ValueError, TypeError, OverflowError):
-        return False  # the text of the fault quotes the data: it goes nowhere
-    return True
+        model.model_validate(elements)
+    except ValidationError as fault:
+        errors = fault.errors(include_url=False, include_input=False, include_context=False)
+    except _UNREADABLE:
+        # Nothing says which element it was, so each is tried by itself.
+        return [(name,) for name in elements] if len(elements) == 1 else _each(model, elements)
+    else:
+        return []
+    paths = {path for error in errors if (path := _path(error, elements))}
+    outermost = [path for path in paths if not any(path[:end] in paths for end in range(1, len(path)))]
+    return sorted(outermost, key=_place, reverse=True)
 
 
-def _form(kept: Resource) -> bytes:
-    """Return a digest of what decides whether these elements conform.
+def _each(model: type[BaseModel], elements: Mapping[str, Any]) -> list[Path]:
+    return [(name,) for name, part in elements.items() if (name,) in _faults(model, {name: part})]
 
-    Which condition it is and when it began differ from patient to patient, and change nothing about conformance as
-    long as the id is a valid one and the day is in the calendar. What is left is the same in chart after chart:
-    statuses, codes and their words. Only a digest is kept, never what it was made from.
-    """
-    general: dict[str, Any] = {}
-    for name, value in kept.items():
-        if isinstance(value, str):
-            if name == "id" and _ID.fullmatch(value):
-                continue
-            written = _MOMENT.match(value)
-            if written and dates.parse(value):
-                # Fractions of a second and the time zone stay: not every zone that can be computed with conforms.
-                end = written.end()
-                general[f"layout of {name}"] = value[:end].translate(_DIGITS) + value[end:]
-                continue
-        general[name] = value
-    return blake2b(orjson.dumps(general), digest_size=16).digest()
+
+def _path(error: Any, elements: Mapping[str, Any]) -> Path:
+    """Return where the deepest element stands that a fault names; empty when nothing can be taken out for it."""
+    if error["type"] in _NOTHING_TO_TAKE_OUT or "any of" in error["msg"].lower():  # two of value[x]: both are read
+        return ()
+    node: Any = elements
+    path: list[str | int] = []
+    for step in error["loc"][:_LONGEST_PATH]:
+        if not (step in node if isinstance(node, dict) else isinstance(node, list) and step in range(len(node))):
+            break
+        node = node[step]
+        path.append(step)
+    return tuple(path)
+
+
+def _place(path: Path) -> tuple[tuple[int, str], ...]:
+    return tuple((step, "") if isinstance(step, int) else (0, step) for step in path)

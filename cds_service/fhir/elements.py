@@ -1,85 +1,107 @@
-"""Elements of raw FHIR JSON as they are meant: what is empty is absent, and older and newer shapes are R4's."""
+"""Elements of a resource, each read on its own: a fault costs the element, never the resource."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+from cds_service.fhir import conformance, dates, statuses
 from cds_service.fhir.bundles import Resource
+from cds_service.fhir.shapes import in_r4, present, tidied
 
-_RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
-    "Condition": {"assertedDate": "recordedDate", "dateRecorded": "recordedDate"},
-    "Procedure": {f"occurrence{kind}": f"performed{kind}" for kind in ("DateTime", "Period", "String", "Age", "Range")},
-    "ServiceRequest": {"reasonCodeableConcept": "reasonCode", "reason": "reasonCode"},
-    "ProcedureRequest": {"reasonCodeableConcept": "reasonCode", "reason": "reasonCode"},
-}
-"""Names of DSTU2, STU3 and R5 for elements of R4, by resource type."""
+_DATES: Final = ("DateTime", "Date", "Instant")
+_OTHER_DATES: Final = frozenset({"issued", "authoredOn"})
+_ENDS: Final = ("start", "end")
+_REFERENCES: Final = frozenset({"encounter", "patient", "requester", "subject"})
+_STATUSES: Final = {"clinicalStatus": statuses.clinical, "verificationStatus": statuses.verification}
 
 
-def present(value: Any) -> Any:
-    """Return JSON without nulls, blank strings and empty lists and objects, at any depth; None when nothing is left.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What could be read of a resource.
 
-    FHIR's JSON knows no empty property (R4 2.6.2), yet real charts hold them; each means that the element is absent.
+    Attributes:
+        resource: the resource in R4's shape, without what could not be read of the elements that were asked for.
+        lost: what could not be read, by path without positions, such as `onsetDateTime` or `code.coding.display`.
     """
-    if isinstance(value, dict):
-        kept = {name: found for name, part in value.items() if (found := present(part)) is not None}
-        return kept or None
-    if isinstance(value, list):
-        return [found for part in value if (found := present(part)) is not None] or None
-    if isinstance(value, str) and not value.strip():
-        return None
-    return value
+
+    resource: Resource
+    lost: tuple[str, ...] = ()
 
 
-def concept_in(value: object) -> dict[str, Any]:
-    """Return the CodeableConcept in an element; empty when there is none.
+def read(resource: Resource, names: Sequence[str]) -> Reading:
+    """Read elements of a resource.
 
-    R5's CodeableReference holds it as its concept. A Coding where a CodeableConcept belongs is its only coding, and a
-    single coding stands for a list of one.
+    Dates, periods and statuses are read by the modules that know all their spellings; everything else is validated
+    against the FHIR R4B model of the resource's type, and what a fault names is left out. Null, blank and empty
+    elements are absent, not lost. Elements that are not asked for are not looked at, nor is the id.
+
+    Args:
+        resource: as sent, with a resourceType.
+        names: the elements that will be read.
     """
+    shaped = in_r4(resource)
+    lost: list[str] = []
+    left_out: dict[str, Any] = {}
+    validated: Resource = {}
+    for name in names:
+        value = shaped.get(name)
+        if value is None:
+            continue
+        understood = _understood(name, value)
+        if understood is None:
+            validated[name] = value
+            continue
+        kept, faulty = understood
+        lost += faulty
+        if kept is not value:
+            left_out[name] = kept
+    faults = conformance.faults(shaped["resourceType"], validated)
+    if faults:
+        tidy = tidied(shaped["resourceType"], validated)
+        faults = conformance.faults(shaped["resourceType"], tidy)
+        left_out |= dict.fromkeys(validated) | conformance.without(tidy, faults)
+        lost += dict.fromkeys(".".join(step for step in path if isinstance(step, str)) for path in reversed(faults))
+    if not left_out:
+        return Reading(shaped, tuple(lost))
+    kept = {name: part for name, part in (shaped | left_out).items() if part is not None}
+    return Reading(kept, tuple(dict.fromkeys(lost)))
+
+
+def _understood(name: str, value: object) -> tuple[Any, list[str]] | None:
+    """Return what can be read of an element and what cannot, for those that models know too few spellings of.
+
+    These also differ from entry to entry, and would keep forms from being the same.
+    """
+    if name.endswith(_DATES) or name in _OTHER_DATES:
+        return _if_readable(name, value, readable=dates.parse(value) is not None)
+    if name.endswith("Period"):
+        return _period(name, value)
+    if name in _REFERENCES:
+        return _if_readable(name, value, readable=_refers(value))
+    if name in _STATUSES:
+        return value, [name] if _STATUSES[name](value) is None else []
+    return None
+
+
+def _if_readable(name: str, value: object, *, readable: bool) -> tuple[Any, list[str]]:
+    if readable:
+        return value, []
+    return None, [] if present(value) is None else [name]
+
+
+def _refers(value: object) -> bool:
+    """Return whether a Reference names something, be it by a reference, an identifier or words."""
+    return isinstance(value, dict) and any(present(value.get(part)) for part in ("reference", "identifier", "display"))
+
+
+def _period(name: str, value: object) -> tuple[Any, list[str]]:
+    """Return a Period with the ends that can be read, and the names of those that cannot."""
     if not isinstance(value, dict):
-        return {}
-    inner = value.get("concept")
-    if isinstance(inner, dict) and "coding" not in value and "text" not in value:
-        return concept_in(inner)
-    coding = value.get("coding")
-    if isinstance(coding, dict):
-        return {**value, "coding": [coding]}
-    if coding is None and "code" in value:
-        return {"coding": [value]}
-    return value
-
-
-def in_r4(resource: Resource) -> Resource:
-    """Return a resource with the names and shapes that R4 has for elements of DSTU2, STU3 and R5.
-
-    R5 gives the reasons of an order as CodeableReferences, which may be concepts, references or both.
-    """
-    names = _RENAMED.get(resource["resourceType"], {})
-    older = [name for name in names if resource.get(name) is not None]
-    if not older and not _is_codeable_reference(resource.get("code")):
-        return resource
-    found = {name: part for name, part in resource.items() if name not in older}
-    if _is_codeable_reference(resource.get("code")):
-        found["code"] = concept_in(resource["code"])
-    for name in older:
-        if names[name] == "reasonCode":
-            parts = listed(resource[name])
-            concepts = [part for part in parts if not part.keys().isdisjoint(("concept", "coding", "text"))]
-            found["reasonCode"] = [*listed(found.get("reasonCode")), *map(concept_in, concepts)]
-            references = [part["reference"] for part in parts if isinstance(part.get("reference"), dict)]
-            found["reasonReference"] = [*listed(found.get("reasonReference")), *references]
-        else:
-            found.setdefault(names[name], resource[name])
-    return found
-
-
-def listed(value: object) -> list[dict[str, Any]]:
-    """Return the objects of a list; a single object stands for a list of one."""
-    if isinstance(value, dict):
-        return [value]
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _is_codeable_reference(code: object) -> bool:
-    return isinstance(code, dict) and "concept" in code
+        return _if_readable(name, value, readable=False)
+    unread = [end for end in _ENDS if end in value and dates.parse(value[end]) is None]
+    if not unread:
+        return value, []
+    kept = {part: item for part, item in value.items() if part not in unread}
+    return kept or None, [f"{name}.{end}" for end in unread if present(value[end]) is not None]

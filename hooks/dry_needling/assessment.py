@@ -107,6 +107,9 @@ def assess(findings: Findings, today: date) -> Assessment:
         problem_list=chart.problem_list,
         data_missing=bool(chart.missing),
         uncoded_entries=bool(chart.uncoded),
+        coded_elsewhere=bool(chart.coded_elsewhere),
+        elements_lost=bool(chart.lost),
+        entries_of_others=bool(chart.others),
         unreadable_entries=bool(chart.unreadable),
     )
     settled = not indication.low_back or duration is Chronicity.CHRONIC
@@ -163,6 +166,8 @@ def _grounds(findings: Findings, answers: _Answers, *, past: bool) -> Iterable[G
     yield from grounds.of_entries("conservative_care", "conservative care", chart.care_tried)
     yield from grounds.of_entries("active_therapy", "active therapy", chart.active_therapy)
     yield from grounds.of_entries("uncoded_entries", "free text only", chart.uncoded)
+    yield from grounds.of_entries("coded_elsewhere", "coded in an unknown system", chart.coded_elsewhere)
+    yield from grounds.of_entries("elements_lost", "element that could not be read", chart.lost)
     yield from grounds.of_entries("unreadable_entries", "could not be read", chart.unreadable)
 
 
@@ -177,5 +182,8 @@ def _values(chart: ChartFindings, answers: _Answers) -> dict[str, str]:
         "unconfirmed": grounds.listed(grounds.entries_of(answers.unconfirmed)),
         "missing": ", ".join(chart.missing),
         "uncoded": grounds.counted(chart.uncoded, "problem-list entry", "problem-list entries"),
+        "coded_elsewhere": grounds.counted(chart.coded_elsewhere, "problem-list entry", "problem-list entries"),
+        "lost": grounds.elements(chart.lost),
+        "others": f"{chart.others} {'entry' if chart.others == 1 else 'entries'}",
         "unreadable": grounds.counted(chart.unreadable, "chart entry", "chart entries"),
     }

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from cds_service.bounds import MOST_COMPONENTS
-from cds_service.fhir import dates
+from cds_service.fhir import dates, elements
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
-from cds_service.fhir.conformance import UnreadableEntry, check
 from cds_service.fhir.dates import FhirDate
-from hooks.dry_needling.diagnoses import entry_of, shown
+from cds_service.fhir.shapes import in_r4, listed
+from cds_service.fhir.statuses import is_true, word
+from hooks.dry_needling.diagnoses import entry_of, lost_elements, shown
 from hooks.dry_needling.findings import Entry, Modality, Session
 from hooks.dry_needling.guideline import Guideline
 
@@ -32,6 +33,7 @@ class CareRead:
     ablations: list[Entry] = field(default_factory=list)
     care_tried: list[Entry] = field(default_factory=list)
     active_therapy: list[Entry] = field(default_factory=list)
+    lost: list[Entry] = field(default_factory=list)
     unreadable: list[Entry] = field(default_factory=list)
 
 
@@ -46,7 +48,7 @@ def read(chart: Chart, guideline: Guideline, drafts: Iterable[Resource], today: 
     for draft in drafts:
         if _is(_THERAPY, draft, guideline):
             found.active_therapy.append(_entry(draft, guideline))
-    found.active_therapy += _planned(chart, guideline, found.unreadable)
+    found.active_therapy += _planned(chart, guideline, found)
     _read_latest_therapy(therapies, guideline, found)
     return found
 
@@ -64,15 +66,16 @@ def _read_procedures(chart: Chart, guideline: Guideline, today: date, found: Car
 
     Words count only for a procedure that has no code of a system we know: history is long, and coded.
     """
-    for resource in chart.entries("Procedure", guideline.value_sets.meaningful):
-        status = resource.get("status")
+    for sent in chart.entries("Procedure", guideline.value_sets.meaningful):
+        resource = in_r4(sent)
+        status = word(resource.get("status"))
         if status not in ("completed", "in-progress"):
             continue
         concept = guideline.value_sets.of_concept(resource.get("code"))
         if _THERAPY in concept.value_sets:
             yield _written(resource.get("performedDateTime"), resource.get("performedPeriod")), resource
         elif status == "completed" and _ABLATION in concept.value_sets:
-            _read_entry(resource, _READ_PROCEDURE, guideline, found.ablations, found.unreadable)
+            _read_entry(resource, _READ_PROCEDURE, guideline, found.ablations, found.lost)
         elif status == "completed" and (modality := guideline.modality(concept)) is not Modality.NONE:
             _read_session(resource, modality, guideline, today, found)
 
@@ -80,25 +83,22 @@ def _read_procedures(chart: Chart, guideline: Guideline, today: date, found: Car
 def _read_requests(chart: Chart, guideline: Guideline, found: CareRead) -> Iterator[_Dated]:
     """Read therapies that are active on request; yield all that were ordered, as care that was tried."""
     for request in chart.entries("ServiceRequest"):
-        status = request.get("status")
-        if status not in ("active", "completed") or request.get("doNotPerform") is True:
+        status = word(request.get("status"))
+        if status not in ("active", "completed") or is_true(request.get("doNotPerform")):
             continue
         if not _is(_THERAPY, request, guideline):
             continue
         if status == "active" and not found.active_therapy:
-            _read_entry(request, _READ_REQUEST, guideline, found.active_therapy, found.unreadable)
+            _read_entry(request, _READ_REQUEST, guideline, found.active_therapy, found.lost)
         yield _written(request.get("authoredOn")), request
 
 
 def _read_session(resource: Resource, modality: Modality, guideline: Guideline, today: date, found: CareRead) -> None:
     """Read one completed session. A partial date is read so that it never lengthens the span between sessions."""
     entry = _entry(resource, guideline)
-    first, last = _performed(resource)
-    try:
-        check(resource, _READ_PROCEDURE)
-    except UnreadableEntry:
-        found.unreadable.append(entry)
-        return
+    reading = elements.read(resource, _READ_PROCEDURE)
+    found.lost += lost_elements(resource, reading.lost)
+    first, last = _performed(reading.resource)
     if first is None or last is None or first.earliest > today:
         found.unreadable.append(entry)
         return
@@ -119,16 +119,14 @@ def _performed(resource: Resource) -> tuple[FhirDate | None, FhirDate | None]:
 
 
 def _read_latest_therapy(therapies: list[_Dated], guideline: Guideline, found: CareRead) -> None:
-    """Keep the latest readable therapy: one is enough to say that care was tried."""
-    for _, resource in sorted(therapies, key=_latest_first, reverse=True):
-        kept = len(found.care_tried)
-        elements = _READ_PROCEDURE if resource["resourceType"] == "Procedure" else _READ_REQUEST
-        _read_entry(resource, elements, guideline, found.care_tried, found.unreadable)
-        if len(found.care_tried) > kept:
-            return
+    """Keep the latest therapy: one is enough to say that care was tried."""
+    if therapies:
+        _, resource = max(therapies, key=_latest)
+        names = _READ_PROCEDURE if resource["resourceType"] == "Procedure" else _READ_REQUEST
+        _read_entry(resource, names, guideline, found.care_tried, found.lost)
 
 
-def _latest_first(item: _Dated) -> tuple[str, str]:
+def _latest(item: _Dated) -> tuple[str, str]:
     written, resource = item
     return written, reference_to(resource)
 
@@ -139,15 +137,15 @@ def _written(when: object, period: object = None) -> str:
     return when if isinstance(when, str) else ""
 
 
-def _planned(chart: Chart, guideline: Guideline, unreadable: list[Entry]) -> Iterator[Entry]:
+def _planned(chart: Chart, guideline: Guideline, found: CareRead) -> Iterator[Entry]:
     """Yield the exercise and physical therapy of active care plans."""
     for plan in chart.entries("CarePlan"):
-        if plan.get("status") != "active":
+        if word(plan.get("status")) != "active":
             continue
         if any(
             isinstance(plan.get(name), list) and len(plan[name]) > MOST_COMPONENTS for name in ("category", "activity")
         ):
-            unreadable.append(Entry(reference_to(plan), "care plan"))
+            found.unreadable.append(Entry(reference_to(plan), "care plan"))
             continue
         concepts = [
             concept
@@ -157,22 +155,15 @@ def _planned(chart: Chart, guideline: Guideline, unreadable: list[Entry]) -> Ite
         if not concepts:
             continue
         words = guideline.value_sets.of_concept(concepts[0]).words
-        entry = Entry(reference_to(plan), shown(words or "care plan"))
-        try:
-            check(plan, _READ_PLAN)
-        except UnreadableEntry:
-            unreadable.append(entry)
-            continue
-        yield entry
+        found.lost += lost_elements(plan, elements.read(plan, _READ_PLAN).lost)
+        yield Entry(reference_to(plan), shown(words or "care plan"))
 
 
 def _plan_concepts(plan: Resource) -> Iterator[object]:
-    categories = plan.get("category")
-    yield from categories if isinstance(categories, list) else ()
-    activities = plan.get("activity")
-    for activity in activities if isinstance(activities, list) else ():
-        detail = activity.get("detail") if isinstance(activity, dict) else None
-        if isinstance(detail, dict) and detail.get("status") not in _ENDED_ACTIVITY:
+    yield from listed(plan.get("category"))
+    for activity in listed(plan.get("activity")):
+        detail = activity.get("detail")
+        if isinstance(detail, dict) and word(detail.get("status")) not in _ENDED_ACTIVITY:
             yield detail.get("code")
 
 
@@ -181,12 +172,7 @@ def _entry(resource: Resource, guideline: Guideline) -> Entry:
 
 
 def _read_entry(
-    resource: Resource, elements: tuple[str, ...], guideline: Guideline, kept: list[Entry], unreadable: list[Entry]
+    resource: Resource, names: tuple[str, ...], guideline: Guideline, kept: list[Entry], lost: list[Entry]
 ) -> None:
-    entry = _entry(resource, guideline)
-    try:
-        check(resource, elements)
-    except UnreadableEntry:
-        unreadable.append(entry)
-    else:
-        kept.append(entry)
+    kept.append(_entry(resource, guideline))
+    lost += lost_elements(resource, elements.read(resource, names).lost)

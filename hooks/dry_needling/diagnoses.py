@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-from cds_service.fhir import dates
+from cds_service.fhir import dates, elements, statuses
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
 from cds_service.fhir.chart_text import plain_line
-from cds_service.fhir.conformance import UnreadableEntry, check
 from cds_service.fhir.dates import FhirDate
+from cds_service.fhir.shapes import concept_in, listed, present
 from cds_service.fhir.value_sets import Concept
 from hooks.dry_needling.findings import Entry, Meaning, Onset, Problem
 from hooks.dry_needling.guideline import Guideline
 
 _ACTIVE = frozenset({"active", "recurrence", "relapse"})
-_OVER = frozenset({"inactive", "remission", "resolved"})
 _RULED_OUT = frozenset({"refuted", "entered-in-error"})
 _UNCONFIRMED = frozenset({"unconfirmed", "provisional", "differential"})
 _MEANINGS = {str(meaning): meaning for meaning in Meaning}
 _ABATEMENTS = ("abatementDateTime", "abatementAge", "abatementPeriod", "abatementRange", "abatementString")
 MOST_WORDS = 80
 """Characters of a chart entry's own words that are shown; the reference names the rest."""
-_READ = ("code", "onsetDateTime", "onsetAge", "onsetPeriod", "onsetRange", "onsetString", "recordedDate")
+_READ = (
+    "verificationStatus", "code", "onsetDateTime", "onsetAge", "onsetPeriod", "onsetRange",
+    "onsetString", "recordedDate",
+)  # fmt: skip
+
+
+class UnreadableEntry(Exception):
+    """What decides about an entry cannot be read; the entry is skipped, counted and named."""
 
 
 @dataclass(slots=True)
@@ -32,6 +39,8 @@ class DiagnosesRead:
 
     problems: list[Problem] = field(default_factory=list)
     uncoded: list[Entry] = field(default_factory=list)
+    coded_elsewhere: list[Entry] = field(default_factory=list)
+    lost: list[Entry] = field(default_factory=list)
     unreadable: list[Entry] = field(default_factory=list)
 
 
@@ -46,12 +55,17 @@ def read(chart: Chart, guideline: Guideline, today: date) -> DiagnosesRead:
         try:
             if not counts(resource, today):
                 continue
-            if not meanings:
-                (found.unreadable if concept.empty else found.uncoded).append(entry)
-                continue
-            found.problems.append(problem(resource, concept, meanings, chart))
         except UnreadableEntry:
             found.unreadable.append(entry)
+            continue
+        if meanings:
+            read_problem, lost = problem(resource, concept, meanings, chart)
+            found.problems.append(read_problem)
+            found.lost += lost
+        elif concept.coded_elsewhere:
+            found.coded_elsewhere.append(entry)
+        else:
+            (found.uncoded if concept.texts else found.unreadable).append(entry)
     return found
 
 
@@ -61,35 +75,36 @@ def meanings_of(concept: Concept) -> frozenset[Meaning]:
     return meanings or (frozenset({Meaning.SOMETHING_ELSE}) if concept.coded else frozenset())
 
 
-def problem(resource: Resource, concept: Concept, meanings: frozenset[Meaning], chart: Chart) -> Problem:
-    """Read one condition that counts.
+def problem(
+    resource: Resource, concept: Concept, meanings: frozenset[Meaning], chart: Chart
+) -> tuple[Problem, list[Entry]]:
+    """Read one condition that counts, and return it with the elements that could not be read."""
+    reading = elements.read(resource, _READ)
+    unconfirmed = bool((statuses.verification(resource.get("verificationStatus")) or frozenset()) & _UNCONFIRMED)
+    read_problem = Problem(entry_of(resource, concept), meanings, _onset(reading.resource, chart), unconfirmed)
+    return read_problem, lost_elements(resource, reading.lost)
 
-    Raises:
-        UnreadableEntry: an element that is read does not conform to FHIR.
-    """
-    check(resource, _READ)
-    unconfirmed = bool(_codes(resource.get("verificationStatus")) & _UNCONFIRMED)
-    return Problem(entry_of(resource, concept), meanings, _onset(resource, chart), unconfirmed)
+
+def lost_elements(resource: Resource, lost: Iterable[str]) -> list[Entry]:
+    """Name elements that could not be read, each with its entry."""
+    reference = reference_to(resource)
+    return [Entry(reference, name) for name in lost]
 
 
 def counts(resource: Resource, today: date) -> bool:
     """Tell whether a condition is active and not ruled out.
 
-    STU3-style statuses (a string) are read too. A condition without a clinical status counts, unless it has abated.
+    A condition without a clinical status counts, unless it has abated.
 
     Raises:
-        UnreadableEntry: the clinical status says nothing we know.
+        UnreadableEntry: the clinical status says nothing we know, or it is absent and the day of abatement is no date.
     """
-    if _codes(resource.get("verificationStatus")) & _RULED_OUT:
+    if (statuses.verification(resource.get("verificationStatus")) or frozenset()) & _RULED_OUT:
         return False
-    status = _codes(resource.get("clinicalStatus"))
-    if status & _ACTIVE:
-        return True
-    if status & _OVER:
-        return False
-    if status:
+    status = statuses.clinical(resource.get("clinicalStatus"))
+    if status is None:
         raise UnreadableEntry(reference_to(resource))
-    return not _abated(resource, today)
+    return bool(status & _ACTIVE) if status else not _abated(resource, today)
 
 
 def entry_of(resource: Resource, concept: Concept) -> Entry:
@@ -103,37 +118,18 @@ def shown(words: str) -> str:
 
 
 def _abated(resource: Resource, today: date) -> bool:
-    abatement = next((resource[name] for name in _ABATEMENTS if resource.get(name) is not None), None)
+    abatement = next((found for name in _ABATEMENTS if (found := present(resource.get(name))) is not None), None)
     if abatement is None:
         return False
-    when = dates.parse(abatement)
+    when = dates.parse(resource.get("abatementDateTime"))
+    if when is None and present(resource.get("abatementDateTime")):
+        raise UnreadableEntry(reference_to(resource))
     return when is None or when.earliest <= today
 
 
-def _codes(status: object) -> frozenset[str]:
-    """Return the codes of a status: a CodeableConcept, its text, or a string as in STU3."""
-    if isinstance(status, str):
-        return frozenset({status.strip().lower()} - {""})
-    if not isinstance(status, dict):
-        return frozenset()
-    codings = status.get("coding")
-    codes = {
-        coding["code"].strip().lower()
-        for coding in (codings if isinstance(codings, list) else ())
-        if isinstance(coding, dict) and isinstance(coding.get("code"), str)
-    }
-    text = status.get("text")
-    if not codes and isinstance(text, str):
-        codes = {text.strip().lower()}
-    return frozenset(codes - {""})
-
-
 def _first_code(concept: object) -> str:
-    codings = concept.get("coding") if isinstance(concept, dict) else None
-    for coding in codings if isinstance(codings, list) else ():
-        if isinstance(coding, dict) and isinstance(coding.get("code"), str):
-            return plain_line(coding["code"])
-    return ""
+    codes = (coding.get("code") for coding in listed(concept_in(concept).get("coding")))
+    return next((plain_line(str(code)) for code in codes if isinstance(code, str | int) and code), "")
 
 
 def _onset(resource: Resource, chart: Chart) -> Onset | None:

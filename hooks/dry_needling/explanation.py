@@ -59,6 +59,8 @@ def _decision(item: Decided, loaded: Guideline) -> dict[str, Any]:
         "notes": [note.id for note in item.decision.notes],
         "unreadable": [_entry(entry) for entry in chart.unreadable],
         "uncoded": [_entry(entry) for entry in chart.uncoded],
+        "codedElsewhere": [_entry(entry) for entry in chart.coded_elsewhere],
+        "lost": [_entry(entry) for entry in chart.lost],
     }
 
 

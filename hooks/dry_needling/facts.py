@@ -69,6 +69,9 @@ class Facts:
     problem_list: ProblemList
     data_missing: bool
     uncoded_entries: bool
+    coded_elsewhere: bool
+    elements_lost: bool
+    entries_of_others: bool
     unreadable_entries: bool
 
     def mapping(self) -> dict[str, FactValue]:

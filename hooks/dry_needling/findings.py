@@ -158,6 +158,9 @@ class ChartFindings:
         unreadable: entries that could not be read.
         missing: what could not be had, in words, such as pain scores.
         procedures_missing: procedures could not be had, so that care tried cannot be ruled out.
+        coded_elsewhere: conditions that are coded in systems this service does not know.
+        lost: elements that could not be read of entries that were used, each as its entry and its path.
+        others: how many entries that matter are about another patient, and were left out.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -171,6 +174,9 @@ class ChartFindings:
     problem_list: ProblemList = ProblemList.COMPLETE
     missing: tuple[str, ...] = ()
     procedures_missing: bool = False
+    coded_elsewhere: tuple[Entry, ...] = ()
+    lost: tuple[Entry, ...] = ()
+    others: int = 0
 
     def __post_init__(self) -> None:
         """Bring the problems into a fixed order, once for all orders, so that nothing depends on that of the chart."""
@@ -180,7 +186,7 @@ class ChartFindings:
     def entry_count(self) -> int:
         """Return how many entries each order is weighed against."""
         lists = (self.problems, self.scores, self.sessions, self.ablations, self.care_tried, self.active_therapy)
-        return sum(map(len, (*lists, self.uncoded, self.unreadable)))
+        return sum(map(len, (*lists, self.uncoded, self.coded_elsewhere, self.unreadable)))
 
 
 @dataclass(frozen=True, slots=True)

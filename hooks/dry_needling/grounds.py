@@ -93,6 +93,13 @@ def counted(entries: tuple[Entry, ...], one: str, several: str) -> str:
     return f"{len(entries)} {one if len(entries) == 1 else several} ({shown})"
 
 
+def elements(lost: tuple[Entry, ...]) -> str:
+    """Name elements that could not be read, each with its entry, the first few and then the number of the rest."""
+    names = [f"{entry.display} of {entry.reference}" for entry in lost]
+    rest = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
 def _told(problems: tuple[Problem, ...]) -> str:
     """Return each different display once, with the earliest onset and how often it stands in the chart."""
     displays = list(dict.fromkeys(p.entry.display for p in problems))

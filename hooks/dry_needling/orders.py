@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from cds_service.bounds import MOST_CONTAINED, MOST_REASONS
+from cds_service.fhir import elements
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
 from cds_service.fhir.chart import Chart
-from cds_service.fhir.conformance import UnreadableEntry, check
-from cds_service.fhir.elements import concept_in, in_r4, listed
+from cds_service.fhir.shapes import concept_in, in_r4, listed, present
+from cds_service.fhir.statuses import is_true, word
 from cds_service.fhir.systems import canonical, plain
-from hooks.dry_needling.diagnoses import counts, entry_of, meanings_of, problem
+from hooks.dry_needling.diagnoses import UnreadableEntry, counts, entry_of, lost_elements, meanings_of, problem
 from hooks.dry_needling.findings import Entry, Modality, OrderFindings, Problem, Region
 from hooks.dry_needling.guideline import Guideline
 
@@ -38,7 +39,8 @@ class NeedlingOrder:
         codes: its procedure codes, as far as they are in a value set.
         identity: what tells orders of the same thing: its codes, or its words where it has none.
         resource: the order as sent.
-        conforms: it conforms to FHIR in what is read and holds nothing beyond it, so that it can be built upon.
+        lost: elements of it, and of conditions it refers to, that could not be read.
+        conforms: nothing of it was lost and it holds nothing beyond what is read, so that it can be built upon.
     """
 
     findings: OrderFindings
@@ -46,6 +48,7 @@ class NeedlingOrder:
     codes: tuple[str, ...]
     identity: str
     resource: Resource
+    lost: tuple[Entry, ...]
     conforms: bool
 
 
@@ -65,8 +68,7 @@ class OrdersRead:
         needling: the needling orders that are meant.
         active: every draft that counts as an order and has a procedure code, selected or not.
         seen: all drafts with what became of each, for the trace.
-        unreadable: entries that are no resources, or needling orders that do not conform to FHIR or hold more than is
-            read.
+        unreadable: entries that are no resources, or needling orders that hold more than is read.
         unmatched_selections: how many selections name no draft order.
         without_code: how many draft orders have neither a code nor words that can be read.
     """
@@ -107,7 +109,7 @@ def read(
         if resource["resourceType"] not in _TYPES:
             seen.append(DraftOrder(entry, "not a request for a procedure"))
             continue
-        if resource.get("doNotPerform") is True or resource.get("status") in _NO_ORDER:
+        if is_true(resource.get("doNotPerform")) or word(resource.get("status")) in _NO_ORDER:
             seen.append(DraftOrder(entry, "no order: not to be performed, or already over"))
             continue
         active.append(resource)
@@ -121,7 +123,7 @@ def read(
             order = _needling_order(sent, entry, modality, chart, guideline, today)
             seen.append(DraftOrder(entry, f"considered as {modality}"))
             needling.append(order)
-            if not order.conforms:
+            if _holds_more_than_is_read(resource):
                 unreadable.append(entry)
     unmatched = sum(named.isdisjoint(_names_in(selection)) for selection in set(selections or ()))
     return OrdersRead(tuple(needling), tuple(active), tuple(seen), tuple(unreadable), unmatched, without_code)
@@ -172,19 +174,14 @@ def _needling_order(
         for system, code in _codes(resource)
         if ORDER_VALUE_SETS & (guideline.value_sets.of_code(system, code) or frozenset())
     ]
-    conforms = not _holds_more_than_is_read(resource)
-    try:
-        if conforms and resource["resourceType"] == "ServiceRequest":
-            check(resource, _READ)
-    except UnreadableEntry:
-        conforms = False
-    reasons, texts, unread = _reasons(resource, entry, chart, guideline, today)
+    own_lost = lost_elements(resource, elements.read(resource, _READ).lost)
+    read_reasons = _reasons(resource, entry, chart, guideline, today)
     findings = OrderFindings(
         entry=entry,
         modality=modality,
-        region=_region(resource, texts, guideline),
-        reasons=tuple(reasons),
-        reason_unread=unread,
+        region=_region(resource, read_reasons.texts, guideline),
+        reasons=tuple(read_reasons.problems),
+        reason_unread=read_reasons.unread,
     )
     return NeedlingOrder(
         findings=findings,
@@ -192,7 +189,8 @@ def _needling_order(
         codes=tuple(dict.fromkeys(code for _, code in codes)),
         identity=" ".join(sorted(f"{system}|{code}" for system, code in codes)) or words.lower(),
         resource=sent,
-        conforms=conforms,
+        lost=(*own_lost, *read_reasons.lost),
+        conforms=not (own_lost or _holds_more_than_is_read(resource)),
     )
 
 
@@ -203,31 +201,37 @@ def _codes(order: Resource) -> Iterator[tuple[str, str]]:
             yield system, code
 
 
-def _reasons(
-    order: Resource, entry: Entry, chart: Chart, guideline: Guideline, today: date
-) -> tuple[list[Problem], list[str], bool]:
-    """Return the order's reasons that could be read, the free texts that could not, and whether any was unread."""
-    reasons: list[Problem] = []
-    texts: list[str] = []
-    unread = False
+@dataclass(slots=True)
+class _Reasons:
+    """An order's reasons that could be read, the free texts of those that could not, and whether any was unread."""
+
+    problems: list[Problem] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    lost: list[Entry] = field(default_factory=list)
+    unread: bool = False
+
+
+def _reasons(order: Resource, entry: Entry, chart: Chart, guideline: Guideline, today: date) -> _Reasons:
+    reasons = _Reasons()
     for code in listed(order.get("reasonCode"))[:MOST_REASONS]:
         concept = guideline.value_sets.of_concept(code)
         meanings = meanings_of(concept)
         if meanings:
             told = entry_of({"code": code}, concept)
-            reasons.append(Problem(Entry(entry.reference, told.display), meanings))
-        else:
-            texts.extend(concept.texts)
-            unread = True
+            reasons.problems.append(Problem(Entry(entry.reference, told.display), meanings))
+        elif not concept.empty or present(code):
+            reasons.texts.extend(concept.texts)
+            reasons.unread = True
     for reference in _referenced(order):
         found = _referenced_problem(reference, order, chart, guideline, today)
-        if isinstance(found, Problem):
-            reasons.append(found)
-        elif found is None:
-            unread = True
+        if found is None:
+            reasons.unread = True
             display = reference.get("display")
-            texts.extend([display] if isinstance(display, str) else [])
-    return reasons, texts, unread
+            reasons.texts.extend([display] if isinstance(display, str) else [])
+        elif found:
+            reasons.problems.append(found[0])
+            reasons.lost += found[1]
+    return reasons
 
 
 def _referenced(order: Resource) -> list[dict[str, Any]]:
@@ -251,8 +255,8 @@ def references(order: NeedlingOrder) -> tuple[str, ...]:
 
 def _referenced_problem(
     reference: dict[str, Any], order: Resource, chart: Chart, guideline: Guideline, today: date
-) -> Problem | bool | None:
-    """Return the condition a reference points to; None when it cannot be read, False when it does not count."""
+) -> tuple[Problem, list[Entry]] | tuple[()] | None:
+    """Return the condition a reference points to and its lost elements; empty if it does not count, None if unread."""
     resource = chart.resolve(reference.get("reference"), order)
     if resource is None or resource["resourceType"] != "Condition" or not chart.is_about_patient(resource):
         return None
@@ -260,7 +264,7 @@ def _referenced_problem(
     meanings = meanings_of(concept)
     try:
         if not counts(resource, today):
-            return False
+            return ()
         return problem(resource, concept, meanings, chart) if meanings else None
     except UnreadableEntry:
         return None

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from cds_service.bounds import MOST_COMPONENTS
-from cds_service.fhir import dates
+from cds_service.fhir import dates, elements
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
-from cds_service.fhir.conformance import UnreadableEntry, check
 from cds_service.fhir.dates import FhirDate
-from cds_service.fhir.systems import LOINC
+from cds_service.fhir.shapes import concept_in, listed
+from cds_service.fhir.statuses import word
+from cds_service.fhir.systems import LOINC, plain
+from hooks.dry_needling.diagnoses import UnreadableEntry, lost_elements
 from hooks.dry_needling.durations import BASELINE_WINDOW, TWELVE_WEEKS
 from hooks.dry_needling.findings import Entry, PainScore, Session
 from hooks.dry_needling.guideline import Guideline
@@ -43,15 +46,23 @@ def _back(day: date, span: timedelta) -> date:
     return day - span if day - date.min > span else date.min
 
 
-def read(chart: Chart, guideline: Guideline, spans: Sequence[Window]) -> tuple[list[PainScore], list[Entry]]:
-    """Read the pain scores that fall into one of the spans.
+@dataclass(slots=True)
+class ScoresRead:
+    """What became of observations.
 
-    Returns:
-        The scores, and the entries that could not be read: undated, on no known scale, with too many components, or not
-        conforming to FHIR.
+    Attributes:
+        unreadable: entries that could not be read: undated, on no known scale, or with too many components.
+        lost: elements that could not be read.
     """
-    scores: list[PainScore] = []
-    unreadable: list[Entry] = []
+
+    scores: list[PainScore] = field(default_factory=list)
+    lost: list[Entry] = field(default_factory=list)
+    unreadable: list[Entry] = field(default_factory=list)
+
+
+def read(chart: Chart, guideline: Guideline, spans: Sequence[Window]) -> ScoresRead:
+    """Read the pain scores that fall into one of the spans."""
+    read_scores = ScoresRead()
     earliest = min(first for first, _ in spans).isoformat()
 
     def may_matter(resources: Sequence[Resource]) -> Sequence[Resource]:
@@ -59,42 +70,44 @@ def read(chart: Chart, guideline: Guideline, spans: Sequence[Window]) -> tuple[l
         recent = [
             resource
             for resource in resources
-            if not isinstance(taken := resource.get("effectiveDateTime"), str) or taken[:10] >= earliest[: len(taken)]
+            if not isinstance(taken := resource.get("effectiveDateTime"), str)
+            or taken[:10] >= earliest[: len(taken)]
+            or taken[4:5] != "-"  # no date of FHIR's form, so that nothing can be compared
         ]
         panels = [resource for resource in recent if "component" in resource]
         return panels + guideline.value_sets.meaningful([one for one in recent if "component" not in one])
 
     for resource in chart.entries("Observation", may_matter):
-        components = resource.get("component")
-        too_many = isinstance(components, list) and len(components) > MOST_COMPONENTS
+        too_many = len(listed(resource.get("component"))) > MOST_COMPONENTS
         parts = tuple(_score_parts(resource, guideline))
-        if not (parts or too_many) or resource.get("status") not in _COUNTED:
+        if not (parts or too_many) or word(resource.get("status")) not in _COUNTED:
             continue
         entry = Entry(reference_to(resource), "pain score")
         when = _taken(resource)
         if when is not None and not any(first <= when.earliest <= last for first, last in spans):
             continue
         if when is None or too_many:
-            unreadable.append(entry)
+            read_scores.unreadable.append(entry)
             continue
-        try:
-            check(resource, _READ)
-            found = [_points(part, guideline) for part in parts]
-        except UnreadableEntry:
-            unreadable.append(entry)
-        else:
-            scores += [PainScore(entry, points, when.earliest, when.instant) for points in found if points is not None]
-    return scores, unreadable
+        reading = elements.read(resource, _READ)
+        read_scores.lost += lost_elements(resource, reading.lost)
+        for part in _score_parts(reading.resource, guideline):
+            try:
+                points = _points(part, guideline)
+            except UnreadableEntry:
+                read_scores.unreadable.append(entry)
+            else:
+                if points is not None:
+                    read_scores.scores.append(PainScore(entry, points, when.earliest, when.instant))
+    return read_scores
 
 
 def _score_parts(resource: Resource, guideline: Guideline) -> Iterator[Resource]:
     """Yield the observation itself or those of its components that are pain scores."""
     if "pain-score" in guideline.value_sets.of_concept(resource.get("code")).value_sets:
         yield resource
-    components = resource.get("component")
-    for component in components[:MOST_COMPONENTS] if isinstance(components, list) else ():
-        concept = guideline.value_sets.of_concept(component.get("code") if isinstance(component, dict) else None)
-        if "pain-score" in concept.value_sets:
+    for component in listed(resource.get("component"))[:MOST_COMPONENTS]:
+        if "pain-score" in guideline.value_sets.of_concept(component.get("code")).value_sets:
             yield component
 
 
@@ -151,19 +164,16 @@ def _points(part: Resource, guideline: Guideline) -> float | None:
 def _answer(concept: Resource, guideline: Guideline) -> float | None:
     """Return the points of a LOINC answer code."""
     answers = guideline.value_sets.displays["pain-score-answers"]
-    codings = concept.get("coding")
-    for coding in codings if isinstance(codings, list) else ():
-        if not isinstance(coding, dict) or not isinstance(code := coding.get("code"), str):
-            continue
-        if "pain-score-answers" in (guideline.value_sets.of_code(coding.get("system"), code) or ()):
-            return float(answers[LOINC, code.strip().upper()])
+    for coding in listed(concept_in(concept).get("coding")):
+        system, code = coding.get("system"), coding.get("code")
+        if "pain-score-answers" in (guideline.value_sets.of_code(system, code) or ()):
+            return float(answers[LOINC, plain(LOINC, code)])
     return None
 
 
 def _range_ends_at_100(part: Resource) -> bool:
-    ranges = part.get("referenceRange")
-    for item in ranges if isinstance(ranges, list) else ():
-        high = item.get("high") if isinstance(item, dict) else None
+    for item in listed(part.get("referenceRange")):
+        high = item.get("high")
         if isinstance(high, dict) and high.get("value") == 100:
             return True
     return False

@@ -135,22 +135,26 @@ def _decided(read: OrdersRead, chart: Chart, loaded: Guideline, today: date) -> 
 def _chart_findings(read: OrdersRead, chart: Chart, loaded: Guideline, today: date) -> ChartFindings:
     conditions = diagnoses.read(chart, loaded, today)
     given = care.read(chart, loaded, read.active, today)
-    pain, unread_scores = scores.read(chart, loaded, scores.windows(given.sessions, today))
+    pain = scores.read(chart, loaded, scores.windows(given.sessions, today))
+    lost = (*(name for order in read.needling for name in order.lost), *conditions.lost, *given.lost, *pain.lost)
     unreadable = (
         *read.unreadable,
         *conditions.unreadable,
         *given.unreadable,
-        *unread_scores,
+        *pain.unreadable,
         *(Entry(name, "prefetched entry") for name in chart.unreadable),
     )
     return ChartFindings(
         problems=tuple(conditions.problems),
-        scores=tuple(pain),
+        scores=tuple(pain.scores),
         sessions=tuple(given.sessions),
         ablations=tuple(given.ablations),
         care_tried=tuple(given.care_tried),
         active_therapy=tuple(given.active_therapy),
         uncoded=tuple(sorted(set(conditions.uncoded))),
+        coded_elsewhere=tuple(sorted(set(conditions.coded_elsewhere))),
+        lost=tuple(sorted(set(lost))),
+        others=chart.foreign,
         unreadable=tuple(sorted(set(unreadable))),
         problem_list=_problem_list(chart),
         missing=tuple(words for key, words in _MISSING_WORDS.items() if not chart.obtained(key)),

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import is_id
 from cds_service.fhir.chart_text import hides_characters
-from cds_service.fhir.elements import present
+from cds_service.fhir.shapes import present
 from cds_service.protocol import Action, Suggestion
 from hooks.dry_needling.decision import Decided
 from hooks.dry_needling.guideline import Guideline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cds_service.fhir.elements import present
+from cds_service.fhir.shapes import present
 from tests.cases import TODAY
 from tests.charts import cards, code, condition, needling, request, rules
 

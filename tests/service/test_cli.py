@@ -58,7 +58,7 @@ def test_call_explains_orders_findings_and_every_rule():
         ("silent/revoked-order", "no order: not to be performed, or already over"),
         ("silent/medication-order", "not a request for a procedure"),
         ("calls/r8-another-patients-condition", "1 entries about other patients were ignored"),
-        ("calls/r8-unreadable-condition", "Could not be read:\n  Condition/back"),
+        ("calls/r6-onset-that-cannot-be-read", "Elements that could not be read:\n  Condition/back"),
         ("calls/r8-free-text-problem", "Free text only:\n  Condition/back 'Bad back since the war'"),
     ],
 )

@@ -21,7 +21,7 @@ from tests.tokens import ISS, public_key, token
 MARK = "Zyx-Marked-91"
 PATH = "/cds-services/dry-needling-order-select"
 NAMES = (
-    "r1-two-orders-share-one-card", "r7-earlier-needling-helped", "r4-active-care-plan", "r8-unreadable-condition",
+    "r1-two-orders-share-one-card", "r7-earlier-needling-helped", "r4-active-care-plan", "r6-onset-that-cannot-be-read",
     "r1-reason-in-contained-condition", "r7-pain-score-in-component", "412-conditions-failed",
 )  # fmt: skip
 # What a request must say plainly to be understood at all; everything else is marked.

@@ -74,6 +74,9 @@ FINDINGS = st.builds(
         st.sampled_from(list(ProblemList)),
         st.just(()) | st.just(("pain scores",)),
         st.booleans(),
+        TUPLES,
+        TUPLES,
+        st.integers(0, 3),
     ),
 )
 
@@ -161,7 +164,7 @@ def test_every_ground_names_entries_of_the_findings(findings):
     chart = findings.chart
     known = {p.entry for p in (*findings.order.reasons, *chart.problems)} | {s.entry for s in chart.scores}
     known |= {s.entry for s in chart.sessions} | {*chart.ablations, *chart.care_tried, *chart.active_therapy}
-    known |= {*chart.uncoded, *chart.unreadable}
+    known |= {*chart.uncoded, *chart.unreadable, *chart.coded_elsewhere, *chart.lost}
     for ground in decide(findings, TODAY, TABLE)[0].grounds:
         assert ground.entries
         assert set(ground.entries) <= known

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from cds_service.call import answer
-from cds_service.fhir.elements import concept_in, in_r4
+from cds_service.fhir.shapes import concept_in, in_r4
 from tests.cases import TODAY
 from tests.charts import cards, code, condition, needling, request, rules
 
