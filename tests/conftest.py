@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from cds_service.app import create_app
 from cds_service.main import create
@@ -19,6 +21,10 @@ from hooks.dry_needling import guideline as guideline_module
 from hooks.dry_needling.guideline import Guideline
 from tests.cases import TODAY, own_settings
 from tests.postgres import PostgresServer
+
+# A busy machine is slow, and nothing is wrong with what is tested.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

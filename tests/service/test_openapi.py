@@ -14,7 +14,7 @@ SCHEMA = schemathesis.openapi.from_wsgi("/openapi.json", APP)
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_one_that_the_description_names(case):
     # Whether an order can be decided is no matter of the schema: a valid request may well be answered with 412.
     case.call_and_validate(excluded_checks=[schemathesis.checks.CHECKS.get_one("positive_data_acceptance")])

@@ -130,7 +130,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(JSON, JSON)
 def test_any_json_as_prefetch_and_drafts(prefetch, drafts):
     document = {
@@ -146,7 +146,7 @@ def test_any_json_as_prefetch_and_drafts(prefetch, drafts):
 NEEDLING = {"resourceType": "ServiceRequest", "id": "order", "code": {"text": "Dry needling"}}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(WORDS, JSON, max_size=4), st.dictionaries(WORDS, JSON, max_size=6))
 def test_any_condition_and_any_needling_order(order, condition):
     document = {
@@ -164,14 +164,14 @@ def test_any_condition_and_any_needling_order(order, condition):
     check(response.status_code, response.json)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_any_bytes(body):
     response = CLIENT.post(URL, data=body, content_type="application/json")
     check(response.status_code, response.json)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @example("POST", "/0", "application/json")  # two slashes: a request with a chart in it is not sent elsewhere
 @example("GET", "/", "")
 @given(st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH"]), st.text(max_size=20), st.text(max_size=20))
