@@ -7,8 +7,9 @@ import tomllib
 
 import orjson
 import pytest
+import simple_icd_10_cm as icd
 
-from cds_service.fhir.systems import CPT, SNOMED_CT, canonical
+from cds_service.fhir.systems import CPT, ICD_10_CM, SNOMED_CT, canonical
 from hooks.dry_needling.guideline import KNOWLEDGE
 from tests.cases import FIXTURES
 
@@ -158,3 +159,62 @@ def test_no_display_of_cpt_is_written_like_a_descriptor_of_its_owner():
             if system == CPT:
                 assert "(s)" not in concept["display"]
                 assert ";" not in concept["display"]
+
+
+def official_codes(*beginnings):
+    """Return the ICD-10-CM codes that begin so and have no codes below them."""
+    return [code for code in icd.get_all_codes(True) if code.startswith(beginnings) and icd.is_leaf(code)]
+
+
+def test_every_official_code_of_joints_limbs_and_tendons_is_of_one_region(guideline):
+    """M25.5-, M79.6- and M75 to M77 take their region from the code."""
+    region = {name: region for region, sets in REGIONS["painful"].items() for name in sets}
+    codes = official_codes("M25.5", "M79.6", "M75", "M76", "M77")
+    assert len(codes) > 100
+    for code in codes:
+        regions = {region[name] for name in guideline.value_sets.of_code(ICD_10_CM, code) if name in region}
+        assert len(regions) == 1, f"{code} {icd.get_description(code)}: {regions}"
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("shoulder", "shoulder"),
+        ("elbow", "arm"),
+        ("hand", "arm"),
+        ("hip", "hip-and-buttock"),
+        ("knee", "knee-and-leg"),
+        ("thigh", "knee-and-leg"),
+        ("ankle", "foot"),
+        ("foot", "foot"),
+    ],
+)
+def test_the_region_of_a_code_is_the_one_its_official_words_name(word, expected, guideline):
+    codes = [code for code in official_codes("M25.5", "M79.6") if f" {word}" in icd.get_description(code)]
+    assert codes
+    for code in codes:
+        found = guideline.value_sets.of_code(ICD_10_CM, code)
+        assert found & set(REGIONS["painful"][expected]), f"{code} {icd.get_description(code)}: {found}"
+
+
+def test_every_official_code_of_a_lumbar_site_is_in_a_set_of_the_low_back_or_a_specific_cause(guideline):
+    """A lumbar code that no set knows would leave a warning standing (u6)."""
+    low_back = {*REGIONS["painful"]["low-back"], *REGIONS["lumbar"]["sets"]}
+    causes = {name for sets in REGIONS["specific_cause"].values() for name in sets}
+    sites = (" lumbar region", "lumbosacral region")
+    codes = official_codes("M4", "M50", "M51", "M52", "M53", "M54")
+    lumbar = [code for code in codes if any(site in icd.get_description(code) for site in sites)]
+    assert len(lumbar) > 80
+    for code in lumbar:
+        found = guideline.value_sets.of_code(ICD_10_CM, code)
+        healed = code.startswith("M48.5") and code[-1] in "DGKPS"
+        assert found & (low_back | causes) or healed, f"{code} {icd.get_description(code)}"
+
+
+def test_no_code_of_the_lumbar_spine_is_in_a_set_of_another_region(guideline):
+    elsewhere = {
+        name for region, sets in REGIONS["painful"].items() if region not in ("low-back", "none") for name in sets
+    }
+    for code in official_codes("M4", "M5", "S3"):
+        if " lumbar" in icd.get_description(code):
+            assert not guideline.value_sets.of_code(ICD_10_CM, code) & elsewhere, code
