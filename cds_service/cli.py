@@ -71,9 +71,10 @@ def serve() -> None:
     # Memory that a thread gives back is otherwise kept for that thread alone: a quarter more for large charts.
     environ = {SHARED_FOLDER: tempfile.mkdtemp(prefix=FOLDER_PREFIX), "MALLOC_ARENA_MAX": "1", **os.environ}
     arguments = [
-        "gunicorn", "--config", "python:cds_service.web_server", "--bind", f"{settings.host}:{settings.port}",
-        "--workers", str(settings.workers), "--worker-class", "gthread", "--threads", str(settings.threads),
-        "--preload", "--graceful-timeout", "30", "cds_service.main:serve()",
+        "gunicorn", "--config", "python:cds_service.web_server", "--bind", settings.address,
+        "--workers", str(settings.workers), "--threads", str(settings.threads), "--preload",
+        "--worker-class", "cds_service.web.worker.WaitressWorker", "--graceful-timeout", "30",
+        "cds_service.main:serve()",
     ]  # fmt: skip
     os.execve(  # noqa: S606 - our own interpreter, no shell wanted
         sys.executable, [sys.executable, "-m", *arguments], environ

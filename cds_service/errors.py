@@ -11,12 +11,16 @@ CdsError
 ├── UnknownService (404)            no service has this id
 ├── UnknownPath (404)               nothing is served here
 ├── MethodNotAllowed (405)          the path exists, the method does not
+├── RequestTimeout (408)            the request did not arrive in time
 ├── PrefetchMissing (412)           required data was neither prefetched nor fetchable
 ├── TooManyResources (413)          the prefetch or the draft orders hold more than one call may bring
 ├── BodyTooLarge (413)              the body is over the limit
+├── UriTooLong (414)                the request line is too long
 ├── UnsupportedMediaType (415)      the body is not declared as application/json
 ├── TooManyRequests (429)           this client calls too often
+├── HeadersTooLarge (431)           the headers are too large
 ├── InternalError (500)             a defect of this service; only an incident id is told
+├── NotImplementedHere (501)        a Transfer-Encoding that nobody uses for requests
 └── Unavailable (503)               something needed does not answer at the moment; try again
 
 KnowledgeError and SettingsError are raised at start, before anything is served. StoreUnavailable and its kind
@@ -145,6 +149,13 @@ class MethodNotAllowed(CdsError):
     issue_code = "not-supported"
 
 
+class RequestTimeout(CdsError):
+    """The request did not arrive in time (conformance H2)."""
+
+    status = 408
+    issue_code = "timeout"
+
+
 class PrefetchMissing(CdsError):
     """Required data was neither prefetched nor fetchable (conformance P2).
 
@@ -174,6 +185,13 @@ class TooManyResources(CdsError):
     issue_code = "too-costly"
 
 
+class UriTooLong(CdsError):
+    """The request line is longer than any of ours can be."""
+
+    status = 414
+    issue_code = "too-long"
+
+
 class UnsupportedMediaType(CdsError):
     """The body is not declared as application/json, or is compressed."""
 
@@ -191,11 +209,25 @@ class TooManyRequests(CdsError):
         super().__init__(words, headers={"Retry-After": "60"})
 
 
+class HeadersTooLarge(CdsError):
+    """The headers are larger than a token and all that belongs to it can be."""
+
+    status = 431
+    issue_code = "too-long"
+
+
 class InternalError(CdsError):
     """A defect of this service. Only the incident id is told; the log has the place."""
 
     status = 500
     issue_code = "exception"
+
+
+class NotImplementedHere(CdsError):
+    """The body is sent in a Transfer-Encoding other than chunked."""
+
+    status = 501
+    issue_code = "not-supported"
 
 
 class Unavailable(CdsError):

@@ -43,6 +43,13 @@ class Settings:
     threads: int = _setting(
         4, "Threads in each worker process; more when many calls wait for FHIR servers.", low=1, high=200
     )
+    receive_seconds: int = _setting(
+        10, "Time for a request to arrive, and for its answer to be taken; later ones get 408.", low=1, high=3600
+    )
+    keep_alive_seconds: int = _setting(
+        75, "How long a connection on which nothing is asked stays open; longer than a proxy in front keeps it.",
+        low=1, high=3600,
+    )  # fmt: skip
     running_calls: int = _setting(
         8, "Calls that run at once in each worker; matters with more threads than this.", low=1, high=200
     )
@@ -193,7 +200,12 @@ class Settings:
     @property
     def base_url(self) -> str:
         """Return where others reach this server, without a slash at the end."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return (self.public_url or f"http://{self.address}").rstrip("/")
+
+    @property
+    def address(self) -> str:
+        """Return host and port; an IPv6 address stands in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def environment_variable(name: str) -> str:

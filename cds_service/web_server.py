@@ -21,7 +21,8 @@ control_socket_disable = True
 
 def when_ready(server: Any) -> None:
     """Say where the service is, once it is there."""
-    for host, port in server.cfg.address:
+    for name, port in server.cfg.address:
+        host = f"[{name}]" if ":" in name else name
         sys.stderr.write(f"Serving on http://{host}:{port}/cds-services (Ctrl-C stops)\n")
 
 

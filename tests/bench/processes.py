@@ -25,7 +25,10 @@ SERVICE = "tests.bench.served_app:app"
 PATIENT = {"CDS_WAITING_CALLS": "64", "CDS_CALL_MILLISECONDS": "10000"}
 
 
-def gunicorn(app: str, worker: str = "gthread", threads: int = Settings().threads) -> list[str]:
+OURS = "cds_service.web.worker.WaitressWorker"
+
+
+def gunicorn(app: str, worker: str = OURS, threads: int = Settings().threads) -> list[str]:
     """Return the command that serves an application as the service is served by default."""
     return [
         "gunicorn", "--workers", str(Settings().workers), "--worker-class", worker, "--threads", str(threads),

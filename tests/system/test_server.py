@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import requests
 
 from tests.cases import EXTENSION, all_cases, without_fingerprint
 from tests.charts import condition, request
 from tests.patients import PATIENTS, request_for
-from tests.system.conftest import free_port, served
+from tests.system.conftest import free_port, served, wait_for
 
 URL = "/cds-services/dry-needling-order-select"
 
@@ -104,6 +106,25 @@ def test_a_service_that_cannot_start_says_why_once_and_ends(tmp_path):
 def test_where_the_service_is_is_told_when_it_is_there():
     with served() as (url, process):
         assert any(url in process.stderr.readline() for _ in range(4))  # among what the web server says
+
+
+@pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:{}"), ("::", "http://127.0.0.1:{}")])
+def test_an_ipv6_address_is_listened_on(host, url, tmp_path):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    port = free_port()
+    environ = {"CDS_HOST": host, "CDS_PORT": str(port), "CDS_JWT": "off", "CDS_DATA_FOLDER": str(tmp_path)}
+    environ |= {"CDS_PUBLIC_URL": "https://cds.example.org", "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.sqlite3"}
+    command = [sys.executable, "-m", "cds_service", "serve"]
+    with subprocess.Popen(command, env={**os.environ, **environ}, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for(url.format(port), process)
+            assert any(f"http://[{host}]:{port}/cds-services" in process.stderr.readline() for _ in range(7))
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
 
 
 def test_nothing_is_written_into_the_home_of_who_runs_it(tmp_path):

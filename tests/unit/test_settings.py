@@ -92,3 +92,16 @@ def test_files_that_cannot_be_read_are_told(tmp_path):
             Settings.from_environ({"CDS_CONFIG_FILE": str(tmp_path / name)})
     with pytest.raises(SettingsError, match="CDS_DATABASE_URL_FILE: the file cannot be read"):
         Settings.from_environ({"CDS_DATABASE_URL_FILE": "/nowhere"})
+
+
+def test_an_ipv6_address_stands_in_brackets_where_a_port_follows():
+    settings = Settings(host="::1", port=9000)
+    assert settings.address == "[::1]:9000"
+    assert settings.base_url == "http://[::1]:9000"
+    assert not settings.exposed
+    assert Settings(host="127.0.0.1", port=9000).base_url == "http://127.0.0.1:9000"
+
+
+def test_an_idle_connection_outlives_that_of_common_balancers():
+    """H2."""
+    assert Settings().keep_alive_seconds > 60

@@ -1,0 +1,192 @@
+"""One connection to a client: it takes no thread until a whole request is there, and has a deadline for all it does."""
+
+from __future__ import annotations
+
+import socket
+import time
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import BadRequest, Error
+
+from cds_service import telemetry
+from cds_service.web.reception import Late, Reception, refusal
+
+RECEIVED = "cds_service.received"
+"""The key of a WSGI environment that holds when the request had arrived as a whole, by time.monotonic()."""
+
+LINGERING_SECONDS = 2.0
+"""How long a refused client that still sends is listened to, so that it reads why it was refused."""
+
+
+class Answering(WSGITask):
+    """Has a request answered by the application."""
+
+    def execute(self) -> None:
+        """Answer; say that the connection ends with this answer when the service does."""
+        if self.channel.server.ending:
+            self.set_close_on_finish()
+        super().execute()
+
+    def get_environment(self) -> dict[str, Any]:
+        """Return the WSGI environment, with the path as it was sent."""
+        environ: dict[str, Any] = super().get_environment()
+        environ["PATH_INFO"] = self.request.path
+        environ[RECEIVED] = self.request.arrived
+        return environ
+
+
+class Refusing(ErrorTask):
+    """Answers what cannot be received with an OperationOutcome (H1)."""
+
+    def execute(self) -> None:
+        """Answer, and end the connection: where the next request begins is unknown."""
+        status = self.request.error.code
+        error = refusal(status)
+        telemetry.log().warning("refused", status=error.status, cause=type(error).__name__, fields=[])
+        body = orjson.dumps(error.operation_outcome())
+        self.version = "1.1"
+        self.status = f"{error.status} {HTTPStatus(error.status).phrase}"
+        self.response_headers += [
+            ("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
+            *error.headers.items(),
+        ]  # fmt: skip
+        self.content_length = len(body)
+        self.channel.refused = True
+        self.set_close_on_finish()
+        self.write(body)
+
+
+class Connection(HTTPChannel):
+    """A connection.
+
+    Attributes:
+        since: when what it does now began, by time.monotonic(): being received, idle or read.
+        fresh: nothing was asked yet.
+        refused: a request was refused before all of it had come.
+        ends: until when a refused client is listened to.
+    """
+
+    request: Any
+    parser_class = Reception
+    task_class = Answering
+    error_task_class = Refusing
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self.since = time.monotonic()
+        self.fresh = True
+        self.refused = False
+        self.ends: float | None = None
+        self._ahead = b""
+        super().__init__(*arguments, **named)
+
+    @property
+    def idle(self) -> bool:
+        """Return whether nothing is under way: no request that arrives or is answered, no answer to be read."""
+        return not (self.requests or self.request or self.total_outbufs_len or self.ends)
+
+    @property
+    def held(self) -> int:
+        """Return how many bytes of bodies it holds."""
+        waiting = sum(request.body_bytes_received for request in self.requests)
+        return int(waiting + (self.request.body_bytes_received if self.request else 0))
+
+    def check(self, now: float) -> None:
+        """Do what is due: refuse what arrives too slowly, end what waits too long."""
+        server = self.server
+        if self.ends is not None:
+            if now > self.ends:
+                self.close_now()
+        elif self.requests:
+            return  # being answered, which has a deadline of its own
+        elif self.request:
+            if now > self.request.began + server.receive_seconds:
+                self.refuse(Late(""))
+        elif now > self.since + (
+            server.receive_seconds if self.total_outbufs_len or self.fresh else server.keep_alive_seconds
+        ):
+            self.close_now()
+
+    def refuse(self, fault: Error) -> None:
+        """Answer the request that is being received with an error."""
+        with self.requests_lock:
+            request = self.request
+            if request is None:
+                return
+            self.request = None
+            request.refuse(fault)
+            self.requests.append(request)
+            if len(self.requests) == 1:
+                self.server.add_task(self)
+
+    def readable(self) -> bool:
+        """Return whether more may be received."""
+        if self._ahead:
+            self.received(b"")
+        return self.ends is not None or bool(super().readable())
+
+    def received(self, data: bytes) -> bool:
+        """Take what was sent, up to the end of a request; the next waits until the answer to this one has left.
+
+        Otherwise a client that sends many requests and reads no answer would hold a thread.
+        """
+        with self.requests_lock:
+            if self.refused or self.will_close or self.close_when_flushed:
+                return False
+            self._ahead += data
+            if self.request is None:
+                self._ahead = self._ahead.lstrip(b"\r\n")  # which clients of old send behind a request
+            while self._ahead and not self.requests and not self.total_outbufs_len:
+                if self.request is None:
+                    self.request = self.parser_class(self.adj)
+                self._ahead = self._ahead[self.request.received(self._ahead) :]
+                if self.request.completed:
+                    self.requests.append(self.request)
+                    self.request, self.sent_continue = None, False
+                    self.server.add_task(self)
+                elif self.request.expect_continue and not self.sent_continue:
+                    self.send_continue()
+        return True
+
+    def handle_read(self) -> None:
+        """Receive what is there."""
+        try:
+            data = self.socket.recv(self.adj.recv_bytes)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.ends = None
+            self.close_now()
+            return
+        if data:
+            if self.ends is None:
+                self.received(data)
+                self.server.weigh(self)
+        elif self.ends is None and self.request is not None and not self.requests:
+            self.refuse(BadRequest(""))  # it has ended its side, and may still read why this is too little
+        else:
+            self.close_now()
+
+    def handle_close(self) -> None:
+        """Close; a refused client is listened to for a while, or it would get a reset instead of the answer."""
+        if self.refused and self.ends is None and self.connected:
+            self.ends = time.monotonic() + LINGERING_SECONDS
+            self.will_close = self.close_when_flushed = False
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                self.close_now()
+            return
+        self.close_now()
+
+    def close_now(self) -> None:
+        """Close at once."""
+        super().handle_close()
+
+    def service(self) -> None:
+        """Have the first request answered."""
+        super().service()
+        self.since, self.fresh = time.monotonic(), False

@@ -1,0 +1,191 @@
+"""One request as it arrives: how long it may take, what is well formed, and which of our errors a fault is.
+
+waitress's parser, made stricter where two servers in a row could read the same bytes in two ways.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.receiver import ChunkedReceiver
+from waitress.rfc7230 import CHUNK_EXT_RE, HEADER_FIELD_RE, ONLY_HEXDIG_RE
+from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
+
+from cds_service.errors import (
+    BodyTooLarge,
+    CdsError,
+    HeadersTooLarge,
+    InternalError,
+    InvalidRequest,
+    NotImplementedHere,
+    RequestTimeout,
+    Unavailable,
+    UriTooLong,
+)
+
+LONGEST_HEADER = 32_768
+"""Bytes of request line and headers together."""
+
+LONGEST_LINE = 8_190
+"""Bytes of a request line, of a line that tells the size of a chunk, and of what follows the last chunk."""
+
+
+class LineTooLong(Error):
+    """The request line is too long."""
+
+    code = 414
+
+
+class Late(Error):
+    """The request did not arrive in time."""
+
+    code = 408
+
+
+class Crowded(Error):
+    """So many large bodies are being received that there is no memory for this one."""
+
+    code = 503
+
+
+def refusal(status: int) -> CdsError:
+    """Return what is answered to a fault that the parser found. It repeats nothing of the request (H1)."""
+    causes: dict[int, CdsError] = {
+        408: RequestTimeout("The request did not arrive in time"),
+        413: BodyTooLarge("The body is larger than this service accepts"),
+        414: UriTooLong("The address is longer than this service accepts"),
+        431: HeadersTooLarge("The headers are larger than this service accepts"),
+        500: InternalError("This service failed"),
+        501: NotImplementedHere("This Transfer-Encoding is not supported"),
+        503: Unavailable("Too much is being received"),
+    }
+    return causes.get(status, InvalidRequest("The request is not valid HTTP"))
+
+
+class Chunks(ChunkedReceiver):
+    """A body in chunks. Every line ends in CRLF and says what the specification allows, or the body is refused."""
+
+    def __init__(self, buffer: Any, most_bytes: int) -> None:
+        super().__init__(buffer)
+        self._most_bytes = most_bytes
+        self._unread = b""
+        self._left = 0
+        self._trailer_bytes = 0
+        self._take = self._size
+
+    def received(self, data: bytes) -> int:
+        """Take what belongs to this body; return how many bytes of `data` that is."""
+        came = self._unread + data
+        at = 0
+        while at < len(came) and not self.completed and self.error is None:
+            taken = self._take(came, at)
+            if not taken:
+                break
+            at += taken
+        self._unread = came[at:] if not self.completed and self.error is None else b""
+        return len(data) - (len(came) - at) if self.completed else len(data)
+
+    def _data(self, came: bytes, at: int) -> int:
+        piece = came[at : at + self._left]
+        self.buf.append(piece)
+        self._left -= len(piece)
+        if not self._left:
+            self._take = self._end
+        return len(piece)
+
+    def _end(self, came: bytes, at: int) -> int:
+        """Take the line end behind a chunk."""
+        if not b"\r\n".startswith(came[at : at + 2]):
+            return self._refuse()
+        if len(came) - at < 2:
+            return 0
+        self._take = self._size
+        return 2
+
+    def _size(self, came: bytes, at: int) -> int:
+        """Take the line that tells the size of the next chunk."""
+        line = self._line(came, at)
+        if line is None:
+            return 0
+        digits, semicolon, extension = line.partition(b";")
+        digits = digits.rstrip(b" \t") if semicolon else digits
+        if not ONLY_HEXDIG_RE.fullmatch(digits) or not CHUNK_EXT_RE.fullmatch(semicolon + extension):
+            return self._refuse()
+        self._left = int(digits, 16)
+        if self._left > self._most_bytes:
+            self.error = RequestEntityTooLarge("")
+        self._take = self._data if self._left else self._trailer
+        return len(line) + 2
+
+    def _trailer(self, came: bytes, at: int) -> int:
+        """Take a line behind the last chunk; an empty one ends the body."""
+        line = self._line(came, at)
+        if line is None:
+            return 0
+        self._trailer_bytes += len(line)
+        if not line:
+            self.completed = True
+        elif not HEADER_FIELD_RE.fullmatch(line) or self._trailer_bytes > LONGEST_LINE:
+            return self._refuse()
+        return len(line) + 2
+
+    def _line(self, came: bytes, at: int) -> bytes | None:
+        """Return the line that begins here; None when its end has not arrived, or it cannot be one."""
+        end = came.find(b"\r\n", at, at + LONGEST_LINE + 2)
+        line = came[at : end if end >= 0 else at + LONGEST_LINE + 1]
+        if len(line) > LONGEST_LINE or b"\n" in line or b"\r" in line.removesuffix(b"\r" if end < 0 else b""):
+            self._refuse()
+            return None
+        return line if end >= 0 else None
+
+    def _refuse(self) -> int:
+        self.error = BadRequest("")
+        return 0
+
+
+class Reception(HTTPRequestParser):
+    """A request that is being received.
+
+    Attributes:
+        began: when its first byte arrived, by time.monotonic().
+        arrived: when it was there as a whole.
+    """
+
+    body_rcv: Any  # None until the header has been read, and where there is no body
+
+    def __init__(self, adjustments: Any) -> None:
+        super().__init__(adjustments)
+        self.began = self.arrived = time.monotonic()
+
+    def received(self, data: bytes) -> int:
+        """Take what belongs to this request; return how many bytes of `data` that is."""
+        taken: int = super().received(data)
+        start = self.first_line if self.headers_finished and hasattr(self, "first_line") else self.header_plus
+        if len(start.partition(b"\n")[0]) > LONGEST_LINE and self.body_bytes_received == 0:
+            self.refuse(LineTooLong(""))
+        self.arrived = time.monotonic()
+        return taken
+
+    def refuse(self, fault: Error) -> None:
+        """Give up receiving, for a reason."""
+        self.error = fault
+        self.completed = True
+        self.close()
+        self.body_rcv, self.body_bytes_received = None, 0
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the header.
+
+        Raises:
+            ParsingError: it is malformed, or leaves in doubt where the request ends.
+        """
+        super().parse_header(header_plus)
+        encoded = self.chunked or "TRANSFER_ENCODING" in self.headers
+        if self.version not in ("1.0", "1.1"):
+            raise ParsingError("")
+        if encoded and (self.version == "1.0" or "CONTENT_LENGTH" in self.headers):
+            raise ParsingError("")
+        if self.chunked:
+            self.body_rcv = Chunks(self.body_rcv.getbuf(), self.adj.max_request_body_size)

@@ -1,0 +1,215 @@
+"""A worker process of the web server: gunicorn starts, watches and ends it; waitress receives and answers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from typing import Any
+
+from gunicorn.workers.base import Worker
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+
+from cds_service import telemetry
+from cds_service.settings import Settings
+from cds_service.web.connection import Connection
+from cds_service.web.reception import LONGEST_HEADER, Crowded
+
+MOST_CONNECTIONS = 500
+"""Connections of a worker; for the next one, that which has done nothing for the longest time is ended."""
+
+HELD_BODIES = 8
+"""So many of the largest bodies may be held at once by a worker that receives them or has them wait."""
+
+LIVENESS = "/health/live"
+"""The path that has a thread of its own, so that it is answered whatever callers do."""
+
+_REST = 0.002
+_LONGEST_REST = 0.01
+_WAIT = 0.5
+_LAST_REQUESTS = 1.0
+_READ_BYTES = 65_536
+_LARGE_BODY = 262_144
+
+
+class _Wordless(logging.Handler):
+    """Logs that something happened in waitress, and where; its own words can quote a request."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a line of ours."""
+        cause = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        telemetry.log().warning("web server", place=f"{record.module}.{record.funcName}", cause=cause)
+
+
+def log_without_words() -> None:
+    """Have waitress's log say nothing of requests."""
+    for name, handler in (("waitress", _Wordless(logging.WARNING)), ("waitress.queue", logging.NullHandler())):
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [handler], False
+
+
+class Server(TcpWSGIServer):
+    """Accepts connections, watches over their deadlines, and has whole requests answered by threads.
+
+    Attributes:
+        ending: the worker is about to end.
+    """
+
+    channel_class = Connection
+    ending = False
+
+    def __init__(
+        self, application: Any, listener: Any, settings: Settings, threads: int, sockets: dict[int, Any]
+    ) -> None:
+        """Prepare to serve on a socket that listens.
+
+        Args:
+            application: the WSGI application.
+            listener: the socket.
+            settings: those of the service.
+            threads: how many requests are answered at once, beside those that need no computing.
+            sockets: where all that is polled is entered.
+        """
+        largest = settings.max_body_bytes + 1  # so that the application can say what is too much
+        adjustments = Adjustments(
+            sockets=[listener],
+            recv_bytes=_READ_BYTES,
+            inbuf_overflow=2 * largest,  # no body is ever written to a disk
+            outbuf_overflow=2 * largest,
+            connection_limit=2 * MOST_CONNECTIONS,
+            cleanup_interval=1,
+            max_request_header_size=LONGEST_HEADER,
+            max_request_body_size=largest,
+            clear_untrusted_proxy_headers=False,  # that they came tells that there is a proxy
+            log_socket_errors=False,
+            ident="",
+        )
+        self.receive_seconds = settings.receive_seconds
+        self.keep_alive_seconds = settings.keep_alive_seconds
+        self._most_held = HELD_BODIES * largest
+        self._at_once = ThreadedTaskDispatcher()
+        self._at_once.set_thread_count(1)
+        computing = ThreadedTaskDispatcher()
+        computing.set_thread_count(threads)
+        self.rests_until = 0.0
+        address = (listener.family, listener.type, listener.proto, listener.getsockname())
+        super().__init__(application, sockets, True, listener, computing, adjustments, address, bind_socket=False)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Return the open connections."""
+        return list(self.active_channels.values())
+
+    @property
+    def busy(self) -> bool:
+        """Return whether something is under way."""
+        return not all(connection.idle for connection in self.connections)
+
+    def readable(self) -> bool:
+        """Return whether a connection may be accepted; see to deadlines meanwhile."""
+        return bool(super().readable()) and time.monotonic() >= self.rests_until
+
+    def maintenance(self, now: float) -> None:  # noqa: ARG002 - by another clock
+        """See to the deadlines of all connections."""
+        moment = time.monotonic()
+        for connection in self.connections:
+            connection.check(moment)
+
+    def handle_accept(self) -> None:
+        """Accept a connection that another worker, with fewer, did not want.
+
+        All workers see that a connection waits. One that has connections gives the others a moment, the longer the more
+        it has; otherwise the first to wake would take all that come at once and keep them.
+        """
+        now = time.monotonic()
+        rest = min(_REST * len(self.active_channels), _LONGEST_REST)
+        if rest and not 0 <= now - self.rests_until < 5 * _LONGEST_REST:
+            self.rests_until = now + rest
+            return
+        for _ in range(1 + len(self.active_channels) // 8):
+            super().handle_accept()
+        self.rests_until = 0.0
+        if len(self.active_channels) > MOST_CONNECTIONS:
+            self._end_oldest()
+
+    def _end_oldest(self) -> None:
+        """End the connection that has done nothing, or has sent a request, for the longest time."""
+        waiting = [connection for connection in self.connections if not connection.requests]
+        if waiting:
+            oldest = min(waiting, key=lambda one: one.request.began if one.request else one.since)
+            oldest.close_now()
+
+    def weigh(self, connection: Connection) -> None:
+        """Refuse the largest body that is being received when all together are too large."""
+        if connection.held < _LARGE_BODY or sum(one.held for one in self.connections) <= self._most_held:
+            return
+        arriving = [one for one in self.connections if one.request]
+        if arriving:
+            max(arriving, key=lambda one: one.held).refuse(Crowded(""))
+
+    def add_task(self, task: Connection) -> None:
+        """Have the first request of a connection answered; without waiting for others where nothing is computed."""
+        request = task.requests[0]
+        if request.error or request.path == LIVENESS:
+            self._at_once.add_task(task)
+        else:
+            super().add_task(task)
+
+    def end_threads(self) -> None:
+        """Let the threads end that have requests answered."""
+        self.task_dispatcher.shutdown()
+        self._at_once.shutdown()
+
+    def stop_accepting(self) -> None:
+        """Leave new connections to others; requests that are sent on open ones are still answered."""
+        self.ending = True
+        self.accepting = False
+        self.del_channel()
+        self.socket.close()
+
+
+class WaitressWorker(Worker):
+    """What gunicorn runs."""
+
+    _servers: tuple[Server, ...] = ()
+
+    def run(self) -> None:
+        """Serve until told to end; then answer what has arrived."""
+        settings = Settings.from_environ(os.environ)
+        # Whoever receives waits this long for the one who computes, several times in a large body.
+        sys.setswitchinterval(0.001)
+        log_without_words()
+        sockets: dict[int, Any] = {}
+        self._servers = tuple(
+            Server(self.wsgi, listener.sock, settings, self.cfg.threads, sockets) for listener in self.sockets
+        )
+        while self.alive and self.ppid == os.getppid():
+            self._step(sockets)
+        for server in self._servers:
+            server.stop_accepting()
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < self.cfg.graceful_timeout:
+            if waited > _LAST_REQUESTS and not any(server.busy for server in self._servers):
+                break
+            self._step(sockets)
+            for server in self._servers:
+                server.maintenance(0)
+        for server in self._servers:
+            server.end_threads()
+
+    def _step(self, sockets: dict[int, Any]) -> None:
+        """Do what is to be done, or wait a while for it."""
+        self.notify()
+        now = time.monotonic()
+        rests = [server.rests_until - now for server in self._servers if server.rests_until > now]
+        wasyncore.poll2(min([*rests, _WAIT]) + 0.001, sockets)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """End gracefully, and wake whoever waits for clients."""
+        super().handle_exit(sig, frame)
+        for server in self._servers:
+            server.pull_trigger()

@@ -1,0 +1,246 @@
+"""The receiving side: deadlines, what is held, errors of the web server itself, and liveness (H1, H2)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import select
+import socket
+import threading
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from cds_service import telemetry
+from cds_service.web.worker import MOST_CONNECTIONS, log_without_words
+from tests.cases import own_settings
+from tests.charts import condition, request
+from tests.listening import exchange, is_outcome, listening
+from tests.system.hostile_clients import HEAD
+
+MARK = b"Zyx-Marked-91"
+
+
+def call(body: bytes = b"", *headers: str) -> bytes:
+    """Return a call as bytes."""
+    sent = body or json.dumps(request(condition("M54.2"))).encode()
+    lines = [f"Content-Length: {len(sent)}", *headers]
+    return HEAD + "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + sent
+
+
+@pytest.fixture(scope="module")
+def served(request):
+    """A port on which our application is served with deadlines of a second, and its server."""
+    settings = own_settings(receive_seconds=1, keep_alive_seconds=2, call_milliseconds=20_000)
+    with listening(request.getfixturevalue("app"), settings) as (port, server):
+        yield port, server
+
+
+@pytest.fixture
+def port(served):
+    return served[0]
+
+
+def test_calls_on_one_connection_are_answered_in_turn(port):
+    found = exchange(port, call() + call() + call(b"{}", "Connection: close"))
+    assert [status for status, _, _ in found] == [200, 200, 400]
+    assert "R" in found[0][2].decode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + MARK, 400),
+        (b"POST " + MARK + b"\r\n\r\n", 400),
+        (HEAD + MARK + b"\r\n\r\n", 400),
+        (HEAD + b"Content-Length: 100000000\r\n\r\n" + MARK, 413),
+        (b"GET /" + MARK * 1000 + b" HTTP/1.1\r\n\r\n", 414),
+        (HEAD + b"A: " + MARK * 5000, 431),
+        (HEAD + b"Transfer-Encoding: " + MARK + b"\r\n\r\n", 501),
+    ],
+)
+def test_errors_of_the_web_server_itself_are_outcomes_and_repeat_nothing(port, sent, status, capfd):
+    """H1, F-C4."""
+    [(told, headers, body)] = exchange(port, sent)
+    assert told == status
+    assert headers["content-type"] == "application/json"
+    assert headers["connection"] == "close"
+    assert is_outcome(body)
+    assert MARK not in body + str(headers).encode()
+    assert MARK.decode() not in "".join(capfd.readouterr())
+
+
+def test_what_follows_too_short_a_body_is_not_repeated(port, capfd):
+    """F-C4: Content-Length says less than was sent."""
+    body = json.dumps(request(condition("M54.2"))).encode()
+    sent = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body + MARK + b" is what I have\r\n\r\n"
+    found = exchange(port, sent)
+    assert [status for status, _, _ in found] == [200, 400]
+    assert is_outcome(found[1][2])
+    assert MARK not in found[1][2]
+    assert MARK.decode() not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        HEAD,
+        HEAD + b"Content-Length: 500\r\n\r\n",
+        HEAD + b"Content-Length: 500\r\n\r\n{",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhe",
+        call() + HEAD,
+    ],
+)
+def test_what_does_not_arrive_in_time_is_answered_with_408(port, begun):
+    """H2."""
+    [*_, (status, headers, body)] = exchange(port, begun)
+    assert status == 408
+    assert is_outcome(body)
+    assert json.loads(body)["issue"][0]["code"] == "timeout"
+    assert headers["connection"] == "close"
+
+
+def test_a_byte_now_and_then_does_not_put_the_deadline_off(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(HEAD + b"Content-Length: 500\r\n\r\n")
+        answer = b""
+        for _ in range(100):
+            try:
+                client.sendall(b" ")
+                client.settimeout(0.2)
+                answer += client.recv(4096)
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+            if answer:
+                break
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_that_ends_early_is_told_so(port):
+    """B4's shorter body, where the client still reads."""
+    for sent in (HEAD + b"Content-Length: 500\r\n\r\n{", HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"):
+        [(status, _, body)] = exchange(port, sent, half_close=True)
+        assert status == 400
+        assert is_outcome(body)
+
+
+def test_silent_and_idle_connections_end_without_a_word(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as silent:
+        assert silent.recv(100) == b""
+    assert [status for status, _, _ in exchange(port, call())] == [200]  # until the idle connection is closed
+
+
+def test_an_answer_that_is_not_read_holds_nothing_for_long():
+    """Not a thread meanwhile, however many are asked for, and not the connection after the deadline."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "200000")])
+        return [b" " * 200_000]
+
+    settings = own_settings(receive_seconds=1, keep_alive_seconds=1)
+    with listening(app, settings, threads=1) as (port, server), socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"GET /a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 200)
+        end = time.monotonic() + 60
+        while not any(one.total_outbufs_len for one in server.connections):
+            assert time.monotonic() < end
+        assert exchange(port, call(b"", "Connection: close"))[0][0] == 200
+        while server.connections:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def test_a_large_body_that_is_refused_does_not_lose_the_answer(port):
+    """The client still sends while it is told; a reset would take the answer from it."""
+    length = 30_000_000
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % length)
+        try:
+            for _ in range(length // 100_000):
+                client.sendall(b" " * 100_000)
+        except (BrokenPipeError, ConnectionResetError):
+            pytest.fail("the connection was reset")
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_liveness_is_answered_while_every_thread_computes():
+    """H2."""
+    go_on = threading.Event()
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] != "/health/live":
+            go_on.wait(20)
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    with listening(app, own_settings(keep_alive_seconds=1), threads=2) as (port, _):
+        held = [threading.Thread(target=exchange, args=(port, call())) for _ in range(4)]
+        for one in held:
+            one.start()
+        try:
+            for _ in range(5):
+                live = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+                assert exchange(port, live)[0][0] == 200
+        finally:
+            go_on.set()
+            for one in held:
+                one.join(20)
+
+
+def test_the_largest_of_too_many_bodies_gives_way():
+    """Half bodies of the largest size would otherwise fill the memory."""
+    settings = own_settings(max_body_bytes=1_000_000, keep_alive_seconds=1, receive_seconds=20)
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    with listening(app, settings) as (port, server):
+        held = []
+        for number in range(10):
+            client = socket.create_connection(("127.0.0.1", port), timeout=20)
+            client.sendall(HEAD + b"Content-Length: 1000000\r\n\r\n" + b" " * (900_000 + number))
+            held.append(client)
+        refused = select.select(held, [], [], 15)[0]
+        assert refused
+        assert all(client.recv(20).startswith(b"HTTP/1.1 503 ") for client in refused)
+        assert sum(one.held for one in server.connections) <= 8 * 1_000_001
+        assert exchange(port, call())[0][0] == 200
+        for client in held:
+            client.close()
+
+
+def test_the_longest_silent_connection_gives_way_to_a_new_one(monkeypatch, app):
+    monkeypatch.setattr("cds_service.web.worker.MOST_CONNECTIONS", 5)
+    assert MOST_CONNECTIONS > 100
+    with listening(app, own_settings(receive_seconds=60, keep_alive_seconds=1)) as (port, server):
+        silent = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(9)]
+        end = time.monotonic() + 20
+        while not 0 < len(server.connections) <= 5:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert exchange(port, call())[0][0] == 200
+        assert silent[0].recv(10) == b""
+        for client in silent:
+            client.close()
+
+
+def test_the_log_of_the_web_server_says_where_and_not_what(capfd):
+    """F-C4."""
+    log_without_words()
+    log = logging.getLogger("waitress")
+    telemetry.configure("warning")
+    with capture_logs() as lines:
+        try:
+            raise ValueError(MARK.decode())  # noqa: TRY301
+        except ValueError:
+            log.exception("Exception while serving %s", MARK.decode())
+        log.warning(MARK.decode())
+        logging.getLogger("waitress.queue").warning(MARK.decode())
+    telemetry.configure("error")
+    assert [(line["event"], line["cause"]) for line in lines] == [("web server", "ValueError"), ("web server", "")]
+    assert MARK.decode() not in str(lines) + "".join(capfd.readouterr())
