@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from flask import Blueprint, Flask, Response, jsonify, request
+from flask import Blueprint, Flask, Response, g, jsonify, request
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException
 
@@ -220,7 +220,9 @@ def _answer_error(error: CdsError) -> Response:
         status=error.status,
         cause=type(error).__name__,
         fields=[issue.expression for issue in error.issues if issue.expression],
+        **({"fetched": dict(error.fetched)} if error.fetched else {}),
     )
+    g.fetched = error.fetched  # counted with the call
     response = jsonify(error.operation_outcome())
     response.status_code = error.status
     response.headers.update(error.headers)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from cds_service import telemetry
 from cds_service.decoding import decode
-from cds_service.errors import TooManyResources, UnknownService
+from cds_service.errors import CdsError, PrefetchMissing, TooManyResources, UnknownService
 from cds_service.fhir.chart import Chart
 from cds_service.fhir.fetch import FhirAccess
+from cds_service.fhir.outcomes import FetchOutcome
 from cds_service.fhir.prefetch import gather
 from cds_service.hook_request import HookRequest, hook_of, read_request
 from cds_service.protocol import encode
@@ -90,7 +92,7 @@ def answer(
         raise UnknownService("No CDS service answers the hook of this request")
     request = read_request(document, service.hook)
     chart, outcomes = _chart(service, request, support)
-    guidance = service.handler(request, chart, today)
+    guidance = _guidance(service, request, chart, outcomes, today)
     withheld: frozenset[str] = frozenset()
     if support.repeats and guidance.cards:
         withheld = support.repeats(request, service, guidance)
@@ -99,7 +101,21 @@ def answer(
     return Answer(encode(shown), request, guidance, service, outcomes, missing, withheld)
 
 
-def _chart(service: CdsService, request: HookRequest, support: Support) -> tuple[Chart, Mapping[str, str]]:
+def _guidance(
+    service: CdsService, request: HookRequest, chart: Chart, outcomes: Mapping[str, FetchOutcome], today: date
+) -> Guidance:
+    """Ask the guideline; what it refuses holds what became of each fetch, in a 412 in words too (P2)."""
+    try:
+        return service.handler(request, chart, today)
+    except CdsError as refused:
+        error = refused
+        if isinstance(refused, PrefetchMissing) and refused.key in outcomes:
+            error = refused.because(outcomes[refused.key].words)
+        error.fetched = outcomes
+        raise error from None
+
+
+def _chart(service: CdsService, request: HookRequest, support: Support) -> tuple[Chart, Mapping[str, FetchOutcome]]:
     """Gather the chart: what was prefetched, then what is missing and may be fetched (P1, F1-F3)."""
     patient_id = request.context.patient_id.removeprefix("Patient/")
     queries = {template.key: template.query for template in service.templates}
@@ -114,6 +130,10 @@ def _chart(service: CdsService, request: HookRequest, support: Support) -> tuple
     unresolved = [reference for reference in dict.fromkeys(references) if chart.resolve(reference, {}) is None]
     token = request.fhir_authorization.access_token if request.fhir_authorization else ""
     wanted = unresolved[:MOST_REFERENCES]
+    if request.unusable:
+        call = telemetry.call_id(request.hook_instance)
+        telemetry.log().info("nothing fetched", call=call, unusable=request.unusable)
+        return chart.without(missing), dict.fromkeys(missing, FetchOutcome.UNUSABLE_AUTHORIZATION)
     with support.waiting():
         fetched = access.fetch(request.fhir_server, token, patient_id, missing, wanted, support.deadline)
     if not (fetched.values or fetched.referenced):

@@ -237,6 +237,7 @@ def _count(registry: Registry, metrics: Metrics, status: int) -> None:
         known = {service.id for service in registry.services}
         named = (request.view_args or {}).get("service_id", "")
         metrics.called(named if named in known else "unknown", "", status, (), seconds)
+        metrics.fetched(g.get("fetched", {}).items())
         return
     metrics.called(outcome.service, outcome.hook, status, outcome.rules, seconds)
     metrics.fetched(outcome.fetched.items())

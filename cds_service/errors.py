@@ -32,6 +32,7 @@ because either can hold patient data.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -58,6 +59,7 @@ class CdsError(Exception):
         issue_code: a code of http://hl7.org/fhir/ValueSet/issue-type.
         issues: what went wrong, at least one.
         headers: response headers that belong to the status, such as Allow.
+        fetched: what became of each fetch of the call before it failed, by prefetch key; for log and metrics.
     """
 
     status: ClassVar[int] = 500
@@ -66,6 +68,7 @@ class CdsError(Exception):
     def __init__(self, *issues: Issue | str, headers: dict[str, str] | None = None) -> None:
         self.issues = tuple(issue if isinstance(issue, Issue) else Issue(issue) for issue in issues)
         self.headers = headers or {}
+        self.fetched: Mapping[str, str] = {}
         super().__init__("; ".join(issue.diagnostics for issue in self.issues))
 
     def operation_outcome(self) -> dict[str, Any]:
@@ -168,7 +171,12 @@ class PrefetchMissing(CdsError):
 
     def __init__(self, key: str, reason: str) -> None:
         self.key = key
+        self._reason = reason
         super().__init__(Issue(f"prefetch.{key} is required for this order and {reason}", f"prefetch.{key}"))
+
+    def because(self, words: str) -> PrefetchMissing:
+        """Return the same failure with what became of fetching the key."""
+        return PrefetchMissing(self.key, f"{self._reason}: {words}")
 
 
 class BodyTooLarge(CdsError):

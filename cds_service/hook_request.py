@@ -47,7 +47,7 @@ def _uuid(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    if not _ABSOLUTE_URL.fullmatch(text):
+    if text and not _ABSOLUTE_URL.fullmatch(text):
         raise ValueError("must be an absolute http(s) URL")
     return text
 
@@ -69,17 +69,27 @@ def _bundle(value: dict[str, Any]) -> dict[str, Any]:
 class FhirAuthorization(Received):
     """The client's token for its FHIR server: transient, never stored, never logged (C4).
 
-    The only fields of the specification that are written with underscores, as in OAuth.
+    The only fields of the specification that are written with underscores, as in OAuth. What only says how the token
+    was granted refuses no call (C9); see `unusable`.
     """
 
     model_config = ConfigDict(alias_generator=None, extra="ignore", strict=True, frozen=True)
 
     access_token: NonEmpty = Field(repr=False)
     token_type: Annotated[str, AfterValidator(_bearer)]
-    expires_in: int
-    scope: str
-    subject: str
-    patient: str | None = None
+    expires_in: Any = None
+    scope: Any = None
+    subject: Any = None
+    patient: Any = None
+
+    @property
+    def unusable(self) -> str:
+        """Return the field that keeps the token from being used, or ""."""
+        if type(self.expires_in) is not int or self.expires_in <= 0:
+            return "expires_in"
+        if not isinstance(self.patient, str | None):
+            return "patient"
+        return next((name for name in ("scope", "subject") if not isinstance(getattr(self, name), str)), "")
 
 
 class OrderSelectContext(Received):
@@ -126,7 +136,12 @@ class Envelope(Received):
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A CDS Hooks request: envelope and context typed, FHIR parts still raw JSON."""
+    """A CDS Hooks request: envelope and context typed, FHIR parts still raw JSON.
+
+    Attributes:
+        fhir_server: where what is missing may be fetched; None when nowhere.
+        unusable: path of the field that keeps this service from fetching, or "" (C9).
+    """
 
     hook: str
     hook_instance: str
@@ -134,6 +149,7 @@ class HookRequest:
     prefetch: dict[str, Any]
     fhir_server: str | None = None
     fhir_authorization: FhirAuthorization | None = field(default=None, repr=False)
+    unusable: str = ""
 
     @property
     def selections(self) -> tuple[str, ...] | None:
@@ -173,7 +189,15 @@ def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
         prefetch=envelope.prefetch or {},
         fhir_server=envelope.fhir_server,
         fhir_authorization=envelope.fhir_authorization,
+        unusable=_unusable(envelope),
     )
+
+
+def _unusable(envelope: Envelope) -> str:
+    if envelope.fhir_server == "":
+        return "fhirServer"
+    field_name = envelope.fhir_authorization.unusable if envelope.fhir_authorization else ""
+    return f"fhirAuthorization.{field_name}" if field_name else ""
 
 
 def _check_bounds(context: Mapping[str, Any]) -> None:
@@ -196,7 +220,6 @@ _WORDS = {
     "string_type": "must be a string",
     "string_too_short": "must not be empty",
     "string_too_long": "is too long",
-    "int_type": "must be a whole number",
     "dict_type": "must be an object",
     "list_type": "must be an array",
     "too_short": "must not be empty",

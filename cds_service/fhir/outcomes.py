@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class FetchOutcome(StrEnum):
@@ -18,12 +19,33 @@ class FetchOutcome(StrEnum):
     NOT_FHIR = "not-fhir"
     TOO_LARGE = "too-large"
     NOT_LISTED = "not-listed"
-    """The URL is on no server of the allow-list, or on another one than the call names."""
     MALFORMED_URL = "malformed-url"
-    """A reference or an id that cannot be asked for."""
     NO_TOKEN = "no-token"  # noqa: S105
     UNUSABLE_TOKEN = "unusable-token"  # noqa: S105
-    """The token has characters that no HTTP header can hold."""
+    UNUSABLE_AUTHORIZATION = "unusable-authorization"
+
+    @property
+    def words(self) -> str:
+        """Return what happened, for whoever reads a 412."""
+        return f"{_WORDS[self]} ({self})"
+
+
+_WORDS: Final = {
+    FetchOutcome.OK: "the FHIR server answered",
+    FetchOutcome.NOT_FOUND: "the FHIR server does not have it",
+    FetchOutcome.TIMEOUT: "the FHIR server did not answer in time",
+    FetchOutcome.UNREACHABLE: "no answer came from the FHIR server, or none in HTTP",
+    FetchOutcome.REFUSED_BY_SERVER: "the FHIR server refused",
+    FetchOutcome.REDIRECTED: "the FHIR server redirects, which is not followed",
+    FetchOutcome.NOT_JSON: "the FHIR server's answer is not JSON",
+    FetchOutcome.NOT_FHIR: "the FHIR server's answer is not the FHIR that was asked for",
+    FetchOutcome.TOO_LARGE: "the FHIR server's answer is too large",
+    FetchOutcome.NOT_LISTED: "the FHIR server is not on the list of those this service may read",
+    FetchOutcome.MALFORMED_URL: "its URL is not one that can be asked for",
+    FetchOutcome.NO_TOKEN: "the request has no fhirAuthorization for the FHIR server",
+    FetchOutcome.UNUSABLE_TOKEN: "the token has characters that no HTTP header can hold",
+    FetchOutcome.UNUSABLE_AUTHORIZATION: "fhirServer or fhirAuthorization of the request cannot be used",
+}
 
 
 class FetchFailed(Exception):
