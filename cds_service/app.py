@@ -29,10 +29,10 @@ from cds_service.feedback_request import FeedbackBounds
 from cds_service.fhir.client import Limits
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.servers import AllowList
+from cds_service.guideline.services import CdsService, Registry
 from cds_service.journal import Journal
 from cds_service.load import RateLimit, Turnstile
 from cds_service.metrics import Metrics
-from cds_service.services import CdsService, Registry
 from cds_service.settings import LOOPBACK, Settings
 from cds_service.store import retention
 from cds_service.store.database import Database

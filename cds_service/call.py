@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
@@ -15,11 +15,14 @@ from cds_service.fhir.chart import Chart
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.outcomes import FetchOutcome
 from cds_service.fhir.prefetch import gather
+from cds_service.guideline.cards import Advice
+from cds_service.guideline.drafts import Drafts
+from cds_service.guideline.guidance import Guidance
+from cds_service.guideline.services import CdsService, Registry
 from cds_service.hook_request import HookRequest, hook_of, read_request
 from cds_service.protocol import encode
-from cds_service.services import CdsService, Guidance, Registry
 
-Repeats = Callable[[HookRequest, CdsService, Guidance], frozenset[str]]
+Repeats = Callable[[HookRequest, CdsService, Sequence[Advice]], frozenset[str]]
 """Tells which cards of a call, by uuid, would repeat what was overridden a short time before."""
 
 Waiting = Callable[[], AbstractContextManager[None]]
@@ -91,43 +94,45 @@ def answer(
     if service is None:
         raise UnknownService("No CDS service answers the hook of this request")
     request = read_request(document, service.hook)
-    chart, outcomes = _chart(service, request, support)
-    guidance = _guidance(service, request, chart, outcomes, today)
+    drafts = service.drafts(request)
+    chart, outcomes = _chart(service, request, drafts, support)
+    try:
+        guidance = service.advise(request, drafts, chart, today)
+    except CdsError as refused:
+        raise _with_outcomes(refused, outcomes) from None
     withheld: frozenset[str] = frozenset()
-    if support.repeats and guidance.cards:
-        withheld = support.repeats(request, service, guidance)
-    shown = [card for card in guidance.cards if card["uuid"] not in withheld]
-    missing = tuple(template.key for template in service.templates if not chart.obtained(template.key))
+    if support.repeats and guidance.advice:
+        withheld = support.repeats(request, service, guidance.advice)
+    shown = [advice.card for advice in guidance.advice if advice.card["uuid"] not in withheld]
+    missing = tuple(template.key for template in service.knowledge.templates if not chart.obtained(template.key))
     return Answer(encode(shown), request, guidance, service, outcomes, missing, withheld)
 
 
-def _guidance(
-    service: CdsService, request: HookRequest, chart: Chart, outcomes: Mapping[str, FetchOutcome], today: date
-) -> Guidance:
-    """Ask the guideline; what it refuses holds what became of each fetch, in a 412 in words too (P2)."""
-    try:
-        return service.handler(request, chart, today)
-    except CdsError as refused:
-        error = refused
-        if isinstance(refused, PrefetchMissing) and refused.key in outcomes:
-            error = refused.because(outcomes[refused.key].words)
-        error.fetched = outcomes
-        raise error from None
+def _with_outcomes(refused: CdsError, outcomes: Mapping[str, FetchOutcome]) -> CdsError:
+    """Return a guideline's refusal with what became of each fetch, in a 412 in words too (P2)."""
+    error = refused
+    if isinstance(refused, PrefetchMissing) and refused.key in outcomes:
+        error = refused.because(outcomes[refused.key].words)
+    error.fetched = outcomes
+    return error
 
 
-def _chart(service: CdsService, request: HookRequest, support: Support) -> tuple[Chart, Mapping[str, FetchOutcome]]:
+def _chart(
+    service: CdsService, request: HookRequest, drafts: Drafts, support: Support
+) -> tuple[Chart, Mapping[str, FetchOutcome]]:
     """Gather the chart: what was prefetched, then what is missing and may be fetched (P1, F1-F3)."""
     patient_id = request.context.patient_id.removeprefix("Patient/")
-    queries = {template.key: template.query for template in service.templates}
-    drafts = request.context.draft_orders
+    queries = service.queries
+    bundle = request.context.draft_orders
     access = support.access
     if access is not None and _resources(request.prefetch) > access.max_resources:
         raise TooManyResources(f"The prefetch holds more than {access.max_resources} resources")
-    chart = gather(patient_id, request.prefetch, queries, drafts)
-    if access is None or request.fhir_server is None or (references := service.wanted(request)) is None:
+    chart = gather(patient_id, request.prefetch, queries, bundle)
+    if access is None or request.fhir_server is None or not drafts.orders:
         return chart, {}
     missing = {key: query for key, query in queries.items() if not chart.obtained(key)}
-    unresolved = [reference for reference in dict.fromkeys(references) if chart.resolve(reference, {}) is None]
+    references = dict.fromkeys(reference for order in drafts.orders for reference in order.references)
+    unresolved = [reference for reference in references if chart.resolve(reference, {}) is None]
     token = request.fhir_authorization.access_token if request.fhir_authorization else ""
     wanted = unresolved[:MOST_REFERENCES]
     if request.unusable:
@@ -138,7 +143,7 @@ def _chart(service: CdsService, request: HookRequest, support: Support) -> tuple
         fetched = access.fetch(request.fhir_server, token, patient_id, missing, wanted, support.deadline)
     if not (fetched.values or fetched.referenced):
         return chart.without(fetched.outcomes), fetched.outcomes
-    return gather(patient_id, request.prefetch, queries, drafts, fetched), fetched.outcomes
+    return gather(patient_id, request.prefetch, queries, bundle, fetched), fetched.outcomes
 
 
 def _resources(prefetch: Mapping[str, Any]) -> int:

@@ -13,8 +13,8 @@ from cds_service.app import fhir_access, local_time
 from cds_service.call import Support, answer
 from cds_service.cli_examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, CdsError, KnowledgeError
+from cds_service.guideline.services import Registry
 from cds_service.main import load_registry
-from cds_service.services import Registry
 from cds_service.settings import Settings, settings_or_exit
 
 
@@ -46,7 +46,7 @@ def call(file: BinaryIO, service_id: str, as_json: bool, explained: bool, today:
     if as_json:
         click.echo(orjson.dumps(orjson.loads(answered.body), option=orjson.OPT_INDENT_2).decode())
     else:
-        click.echo(reading.cards(answered.guidance.cards))
+        click.echo(reading.cards(advice.card for advice in answered.guidance.advice))
     if explained:
         click.echo(reading.explanation(answered.guidance.explain()))
 

@@ -47,7 +47,7 @@ def check() -> None:
 
 def _content(settings: Settings) -> str:
     """Tell which content cards would speak from, and whether a review of it is overdue."""
-    review = load_registry(settings).services[0].review
+    review = load_registry(settings).services[0].knowledge.review
     return f"{review.version}, {reading.next_review(review, local_time().date())}"
 
 

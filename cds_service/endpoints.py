@@ -16,10 +16,10 @@ from cds_service.decoding import decode
 from cds_service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
 from cds_service.feedback_request import FeedbackBounds, FeedbackEntry, read_feedback
 from cds_service.fhir.fetch import FhirAccess
+from cds_service.guideline.services import SPECIFICATION_VERSION, Registry
 from cds_service.journal import Journal
 from cds_service.load import Baton, RateLimit, Turnstile
 from cds_service.metrics import Metrics
-from cds_service.services import SPECIFICATION_VERSION, Registry
 
 if TYPE_CHECKING:  # loaded only where tokens are checked
     from cds_service.trust.client_jwt import Gatekeeper
@@ -133,7 +133,7 @@ class Outcome:
     @classmethod
     def of(cls, answered: Answer) -> Outcome:
         """Return the outcome of an answer; its rules are `silent` when there is no card."""
-        rules = tuple(subject.rule for subject in answered.guidance.subjects.values()) or ("silent",)
+        rules = tuple(advice.subject.rule for advice in answered.guidance.advice) or ("silent",)
         service = answered.service
         return cls(service.id, service.hook, rules, answered.fetched, len(answered.withheld))
 
@@ -193,13 +193,13 @@ def blueprint(
             call=telemetry.call_id(answered.request.hook_instance),
             service=answered.service.id,
             hook=answered.service.hook,
-            cards=len(answered.guidance.cards),
+            cards=len(answered.guidance.advice),
             withheld=len(answered.withheld),
             milliseconds=round(seconds * 1000, 1),
             fetched=dict(answered.fetched),
             **answered.guidance.log,
         )
-        headers = {KNOWLEDGE_VERSION_HEADER: answered.service.review.version}
+        headers = {KNOWLEDGE_VERSION_HEADER: answered.service.knowledge.version}
         return Response(answered.body, content_type="application/json", headers=headers)
 
     @views.post("/cds-services/<service_id>/feedback", strict_slashes=False)

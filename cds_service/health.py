@@ -8,7 +8,7 @@ from datetime import datetime
 
 from flask import Blueprint, Response, jsonify
 
-from cds_service.services import Registry
+from cds_service.guideline.services import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ def blueprint(
         Overdue reviews are listed, but make nobody unready: old advice that says its date is better than none. Nor does
         a database that only keeps records: they wait in the spool.
         """
-        loaded = {service.id: bool(service.content.value_sets) for service in registry.services}
+        loaded = {service.id: bool(service.knowledge.value_sets.displays) for service in registry.services}
         kept = store()
         is_ready = bool(loaded) and all(loaded.values()) and (kept.reachable or not needed)
         today = clock().date()
-        overdue = sorted({name for service in registry.services for name in service.review.overdue(today)})
+        overdue = sorted({name for service in registry.services for name in service.knowledge.review.overdue(today)})
         body = {
             "status": "ready" if is_ready else "not ready",
             "services": [{"id": name, "valueSetsLoaded": there} for name, there in loaded.items()],

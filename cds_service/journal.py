@@ -10,9 +10,9 @@ from uuid import UUID
 
 from cds_service.call import Answer, Repeats, Waiting
 from cds_service.feedback_request import FeedbackEntry
+from cds_service.guideline.cards import Advice
+from cds_service.guideline.services import CdsService
 from cds_service.hook_request import HookRequest, uuid_in
-from cds_service.protocol import Card
-from cds_service.services import CdsService, Guidance
 from cds_service.store import repeats
 from cds_service.store.pseudonyms import Pseudonyms
 from cds_service.store.recorder import Recorder
@@ -41,11 +41,11 @@ class Journal:
     def repeats(self, client: str, now: datetime, waiting: Waiting = nullcontext) -> Repeats:
         """Return what tells the repeats among the cards of one client's call; waits for the database in `waiting`."""
 
-        def among(request: HookRequest, service: CdsService, guidance: Guidance) -> frozenset[str]:
+        def among(request: HookRequest, service: CdsService, advice: Sequence[Advice]) -> frozenset[str]:
             """Return the uuids of the cards that repeat an overridden one."""
             if not self._overridden.asked_at(request.hook):
                 return frozenset()
-            asked = [self._card(card, service, guidance, frozenset()) for card in guidance.cards]
+            asked = [self._card(item, service, frozenset()) for item in advice]
             with waiting():
                 return self._overridden.among(self._patient(client, request), asked, now)
 
@@ -66,8 +66,8 @@ class Journal:
                 orders=guidance.orders,
                 microseconds=round(seconds * 1e6),
                 missing=answered.missing if guidance.orders else (),
-                knowledge=answered.service.review.version,
-                cards=tuple(self._card(card, answered.service, guidance, answered.withheld) for card in guidance.cards),
+                knowledge=answered.service.knowledge.version,
+                cards=tuple(self._card(item, answered.service, answered.withheld) for item in guidance.advice),
             )
         )
 
@@ -91,10 +91,10 @@ class Journal:
         patient_id = request.context.patient_id.removeprefix("Patient/")
         return self._pseudonyms.of("patient", client, request.fhir_server or "", patient_id)
 
-    def _card(self, card: Card, service: CdsService, guidance: Guidance, withheld: frozenset[str]) -> CardRecord:
-        subject = guidance.subjects[card["uuid"]]
+    def _card(self, advice: Advice, service: CdsService, withheld: frozenset[str]) -> CardRecord:
+        card, subject = advice.card, advice.subject
         # New content is a new ground: what a clinician overrode was said by the old one.
-        grounds = (*subject.grounds, service.review.version)
+        grounds = (*subject.grounds, service.knowledge.version)
         return CardRecord(
             uuid=card["uuid"],
             rule=subject.rule,

@@ -14,9 +14,10 @@ from flask import Flask
 from cds_service import telemetry
 from cds_service.app import create_app, local_time
 from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError
-from cds_service.services import Registry, SiteConfiguration
+from cds_service.guideline.knowledge import SiteConfiguration
+from cds_service.guideline.services import CdsService, Registry, services
 from cds_service.settings import Settings
-from hooks import load_services
+from hooks import GUIDELINES
 
 
 def create(settings: Settings | None = None, clock: Callable[[], datetime] = local_time) -> Flask:
@@ -28,7 +29,7 @@ def create(settings: Settings | None = None, clock: Callable[[], datetime] = loc
     """
     settings = settings or Settings.from_environ(os.environ)
     telemetry.configure(settings.log_level)
-    return create_app(settings, load_services(_site(settings)), clock)
+    return create_app(settings, load_services(settings), clock)
 
 
 def serve() -> Flask:
@@ -58,9 +59,15 @@ def spare_the_collector() -> None:
 
 def load_registry(settings: Settings) -> Registry:
     """Return the services alone, for use without a web server."""
-    return Registry(load_services(_site(settings)), settings.shared_service_id)
+    return Registry(load_services(settings), settings.shared_service_id)
 
 
-def _site(settings: Settings) -> SiteConfiguration:
+def load_services(settings: Settings) -> tuple[CdsService, ...]:
+    """Load every guideline's knowledge and return the services they offer.
+
+    Raises:
+        KnowledgeError: a knowledge file is wrong; the message names file, entry and key.
+    """
     folder = Path(settings.site_value_sets) if settings.site_value_sets else None
-    return SiteConfiguration(value_sets=folder, public_url=settings.base_url)
+    site = SiteConfiguration(value_sets=folder, public_url=settings.base_url)
+    return tuple(service for guideline in GUIDELINES for service in services(guideline, site))

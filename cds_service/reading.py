@@ -6,18 +6,13 @@ import re
 from collections.abc import Iterable
 from datetime import date
 from textwrap import fill, indent
-from typing import Any
 
+from cds_service.guideline.knowledge import Review
+from cds_service.guideline.services import CdsService
+from cds_service.guideline.trace import Trace, TracedDecision, TracedEntry, TracedRule
 from cds_service.protocol import Card
-from cds_service.services import CdsService, Review
 
 WIDTH = 100
-_LEFT_OUT = (
-    ("Could not be read", "unreadable"),
-    ("Elements that could not be read", "lost"),
-    ("Free text only", "uncoded"),
-    ("Coded in a system this service does not know", "codedElsewhere"),
-)
 _EMPHASIS = re.compile(r"(?<!\\)\*\*")
 _LINK = re.compile(r"(?<!\\)\[([^\]]*)\]\(([^)]*)\)")
 _ESCAPE = re.compile(r"\\([\\`*_\[\]<>|~#/.])")
@@ -48,7 +43,7 @@ def _plain(markdown: str) -> str:
     )
 
 
-def explanation(trace: dict[str, Any]) -> str:
+def explanation(trace: Trace) -> str:
     """Return a trace: orders seen, what was found and where, and every rule with why and why not."""
     lines = [
         "",
@@ -65,13 +60,16 @@ def explanation(trace: dict[str, Any]) -> str:
         lines += ["", f"{_entry(decision['order'])} -> {decision['rule']}", "Findings:", *_findings(decision)]
         lines += ["Rules:", *(_rule(step) for step in decision["rules"])]
         lines.append(f"Notes: {', '.join(decision['notes']) or 'none'}")
-        for title, key in _LEFT_OUT:
-            if decision[key]:
-                lines += [f"{title}:", *(f"  {_entry(entry)}" for entry in decision[key])]
+        for title, entries in (
+            ("Could not be read", decision["unreadable"]),
+            ("Elements that could not be read", decision["lost"]),
+        ):
+            if entries:
+                lines += [f"{title}:", *(f"  {_entry(entry)}" for entry in entries)]
     return "\n".join(lines)
 
 
-def _findings(decision: dict[str, Any]) -> Iterable[str]:
+def _findings(decision: TracedDecision) -> Iterable[str]:
     for finding in decision["findings"]:
         value = finding["value"]
         yield f"  {finding['fact']} = {str(value).lower() if isinstance(value, bool) else value}"
@@ -80,12 +78,12 @@ def _findings(decision: dict[str, Any]) -> Iterable[str]:
             yield from (f"        {entry['reference']}" for entry in ground["entries"])
 
 
-def _rule(step: dict[str, Any]) -> str:
+def _rule(step: TracedRule) -> str:
     because = f" ({', '.join(step['because'])})" if step["because"] else ""
     return f"  {step['rule']} {step['name']}: {step['outcome']}{because}"
 
 
-def _entry(entry: dict[str, str]) -> str:
+def _entry(entry: TracedEntry) -> str:
     return f"{entry['reference']} {entry['display']!r}"
 
 
@@ -102,15 +100,15 @@ def services(found: Iterable[CdsService], today: date) -> str:
 
 
 def _service(service: CdsService, today: date) -> str:
-    review = service.review
+    review = service.knowledge.review
     prefetch = [
         f"  {template.key}{' (required)' if template.required else ''}: {template.query}"
-        for template in service.templates
+        for template in service.knowledge.templates
     ]
     return "\n".join(
         [
             f"{service.id}  ({service.hook})",
-            indent(fill(service.description, WIDTH - 2), "  "),
+            indent(fill(service.knowledge.identity.description, WIDTH - 2), "  "),
             f"  Content {review.version}, owner: {review.owner}",
             f"  Reviewed {review.reviewed.isoformat()}, {next_review(review, today)}",
             "  Prefetch:",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from cds_service.services import Registry
-from hooks import load_services
+from cds_service.main import load_registry
+from cds_service.settings import Settings
 from tests.cases import all_cases, recorded, respond
 from tests.service.test_calls import check_by_hand
 
 
 def main() -> int:
     """Record the cases whose answer agrees with what was decided by hand; name the others."""
-    registry = Registry(load_services())
+    registry = load_registry(Settings())
     refused = 0
     for case in all_cases():
         status, body = respond(registry, case)

@@ -13,7 +13,8 @@ import orjson
 
 from cds_service.call import answer
 from cds_service.errors import CdsError
-from cds_service.services import Registry
+from cds_service.guideline.services import Registry
+from cds_service.main import load_registry
 from cds_service.settings import Settings
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -22,6 +23,9 @@ EXTENSION = "org.dry-needling-cds.explanation"
 # Not UTC on purpose: a day counted in the wrong time zone shows.
 TODAY = datetime(2026, 11, 23, 9, 30, tzinfo=timezone(timedelta(hours=-8)))
 
+
+KNOWLEDGE = load_registry(Settings()).services[0].knowledge
+"""What the dry needling guideline knows."""
 
 _DATA = tempfile.TemporaryDirectory(prefix="cds-tests-")
 

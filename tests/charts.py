@@ -9,7 +9,7 @@ import orjson
 from cds_service.call import answer
 from cds_service.fhir.chart import Chart
 from cds_service.fhir.prefetch import gather
-from cds_service.services import Registry
+from cds_service.guideline.services import Registry
 
 SYSTEMS = {
     "icd": "http://hl7.org/fhir/sid/icd-10-cm",

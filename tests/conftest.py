@@ -13,13 +13,12 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from cds_service.app import create_app
-from cds_service.main import create
-from cds_service.services import CdsService, Registry
+from cds_service.guideline.knowledge import Knowledge
+from cds_service.guideline.services import CdsService, Registry
+from cds_service.main import create, load_registry
+from cds_service.settings import Settings
 from cds_service.store.database import Database
-from hooks import load_services
-from hooks.dry_needling import guideline as guideline_module
-from hooks.dry_needling.guideline import Guideline
-from tests.cases import TODAY, own_settings
+from tests.cases import KNOWLEDGE, TODAY, own_settings
 from tests.postgres import PostgresServer
 
 # A busy machine is slow, and nothing is wrong with what is tested.
@@ -33,8 +32,8 @@ def today() -> date:
 
 
 @pytest.fixture(scope="session")
-def guideline() -> Guideline:
-    return guideline_module.load()
+def knowledge() -> Knowledge:
+    return KNOWLEDGE
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +48,7 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture(scope="session")
 def registry() -> Registry:
-    return Registry(load_services())
+    return load_registry(Settings())
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ class Recognition(StrEnum):
     EMPTY = "empty"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Concept:
     """What a CodeableConcept in a chart says.
 
@@ -66,6 +66,11 @@ class Concept:
         if self.coded_elsewhere:
             return Recognition.UNKNOWN_SYSTEM
         return Recognition.FREE_TEXT if self.texts else Recognition.EMPTY
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Return the ids of its value sets and the names of the word lists that its texts match."""
+        return self.value_sets | self.said
 
     @property
     def words(self) -> str:
@@ -228,6 +233,14 @@ class ValueSets:
         except TypeError:  # a list or an object where a string belongs
             return self._read(text, key)
 
+    def of_text(self, text: str) -> Concept:
+        """Read mere words: they stand for no code."""
+        texts = (text,) if text.strip() else ()
+        return Concept(texts=texts, said=self._said(texts))
+
+    def _said(self, texts: tuple[str, ...]) -> frozenset[str]:
+        return frozenset(name for name, matches in self._word_lists.items() if matches(texts))
+
     def _read(self, text: object, codings: Codings) -> Concept:
         found = _NOTHING
         coded = elsewhere = False
@@ -244,9 +257,8 @@ class ValueSets:
         )
         if not coded:
             found = frozenset(name for words in texts for name in self._words.get(_folded(words), ()))
-        said = frozenset(name for name, matches in self._word_lists.items() if matches(texts))
         own_words = tuple(words for words in texts if _folded(words) not in self._words)
-        return Concept(found, coded, elsewhere, texts, said, own_words)
+        return Concept(found, coded, elsewhere, texts, self._said(texts), own_words)
 
 
 def _parts(concept: object) -> tuple[object, Codings]:

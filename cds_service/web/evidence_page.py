@@ -7,8 +7,8 @@ from datetime import datetime
 
 from flask import Blueprint, Response
 
-from cds_service.decision import Condition
-from cds_service.services import Registry
+from cds_service.guideline.services import Registry
+from cds_service.guideline.table import Condition
 from cds_service.web.pages import page
 
 PATH = "/evidence"
@@ -24,7 +24,7 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], pages: Iterable
     """
     views = Blueprint("evidence", __name__, static_folder="static", static_url_path="/static")
     listed = list(pages)
-    guidelines = list({service.review.version: service for service in registry.services}.values())
+    guidelines = list({service.knowledge.version: service.knowledge for service in registry.services}.values())
 
     @views.get(PATH)
     def evidence() -> Response:

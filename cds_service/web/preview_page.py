@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify
 
 from cds_service.call import answer
 from cds_service.errors import UnknownPath
-from cds_service.services import Registry
+from cds_service.guideline.services import Registry
 from cds_service.web.pages import page
 
 PATH = "/"
@@ -68,6 +68,6 @@ def _told(registry: Registry, charts: Iterable[str]) -> dict[str, Any]:
     first = next(iter(registry.services), None)
     return {
         "services": [service.describe() for service in registry.services],
-        "choices": dict(first.content.preview) if first else {},
+        "choices": dict(first.knowledge.preview) if first else {},
         "patients": list(charts),
     }

@@ -1,5 +1,5 @@
-"""Should this patient get dry needling? The guideline's public face is `services`."""
+"""Should this patient get dry needling? The guideline's public face is `GUIDELINE`."""
 
-from hooks.dry_needling.service import services
+from hooks.dry_needling.guideline import GUIDELINE
 
-__all__ = ["services"]
+__all__ = ["GUIDELINE"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
+from cds_service.guideline.findings import Problem, Score, Session, of_kinds
 from hooks.dry_needling.facts import Baseline, Chronicity, EarlierNeedling
-from hooks.dry_needling.findings import Meaning, PainScore, Problem, Session, meaning
 
 SUBACUTE_FROM_DAYS = 42
 CHRONIC_FROM_DAYS = 84
@@ -27,13 +27,13 @@ def chronicity(
     """
     if not low_back:
         return Chronicity.UNKNOWN, ()
-    if by_code := meaning(low_back, {Meaning.CHRONIC_LOW_BACK_PAIN}):
+    if by_code := of_kinds(low_back, {"chronic-low-back-pain"}):
         return Chronicity.CHRONIC, by_code
     if modifiers:
         return Chronicity.CHRONIC, modifiers
     if longest_days(low_back, today) >= CHRONIC_FROM_DAYS:
         return Chronicity.CHRONIC, (_longest(low_back, today),)
-    stated = tuple(p for p in low_back if p.onset and not p.onset.at_least and _days(p, today) >= 0)
+    stated = tuple(p for p in low_back if p.onset and _days(p, today) >= 0)
     if not stated:
         return Chronicity.UNKNOWN, ()
     subacute = longest_days(stated, today) >= SUBACUTE_FROM_DAYS
@@ -43,8 +43,7 @@ def chronicity(
 def may_be_chronic(problems: Iterable[Problem], duration: Chronicity, today: date) -> bool:
     """Tell whether an imprecise onset, read as late as possible, could as well mean 12 weeks or more."""
     return duration in (Chronicity.ACUTE, Chronicity.SUBACUTE) and any(
-        p.onset is not None and not p.onset.at_least and (today - p.onset.earliest).days >= CHRONIC_FROM_DAYS
-        for p in problems
+        p.onset is not None and (today - p.onset.earliest).days >= CHRONIC_FROM_DAYS for p in problems
     )
 
 
@@ -59,9 +58,10 @@ def _longest(problems: Sequence[Problem], today: date) -> Problem:
 
 def _days(problem: Problem, today: date) -> int:
     """Return for how many days, at least, a problem has lasted; -1 when nothing is known or it lies ahead."""
-    if problem.onset is None or problem.onset.earliest > today:
+    began = problem.onset or problem.recorded
+    if began is None or began.earliest > today:
         return -1
-    return (today - min(problem.onset.latest, today)).days
+    return (today - min(began.latest, today)).days
 
 
 def past_twelve_weeks(sessions: Sequence[Session]) -> bool:
@@ -69,7 +69,7 @@ def past_twelve_weeks(sessions: Sequence[Session]) -> bool:
     return bool(sessions) and max(s.last for s in sessions) - min(s.first for s in sessions) > TWELVE_WEEKS
 
 
-def baseline(scores: Iterable[PainScore], today: date) -> tuple[Baseline, PainScore | None]:
+def baseline(scores: Iterable[Score], today: date) -> tuple[Baseline, Score | None]:
     """Return the latest score of the last 90 days: high from 7 points, low up to 3 (E4)."""
     recent = [score for score in scores if timedelta(0) <= today - score.day <= BASELINE_WINDOW]
     if not recent:
@@ -81,8 +81,8 @@ def baseline(scores: Iterable[PainScore], today: date) -> tuple[Baseline, PainSc
 
 
 def response(
-    sessions: Sequence[Session], scores: Iterable[PainScore], today: date
-) -> tuple[EarlierNeedling, tuple[PainScore, PainScore] | None]:
+    sessions: Sequence[Session], scores: Iterable[Score], today: date
+) -> tuple[EarlierNeedling, tuple[Score, Score] | None]:
     """Compare the last score before the first session with the last one after the last session (E4).
 
     Both must lie within 12 weeks of their session. A score of the first session's day counts as before it.
@@ -100,6 +100,6 @@ def response(
     return (EarlierNeedling.IMPROVED if improved else EarlierNeedling.NOT_IMPROVED), pair
 
 
-def _latest_then_highest(score: PainScore) -> tuple[object, ...]:
+def _latest_then_highest(score: Score) -> tuple[object, ...]:
     """Order scores so that the result never depends on the order of the chart."""
     return score.day, score.instant, score.points, score.entry

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 
-from cds_service.decision import FactSpace, FactValue
-from hooks.dry_needling.findings import Modality, ProblemList
+from cds_service.guideline.findings import ListSeen
+
+
+class Modality(StrEnum):
+    """The technique that is ordered: the kinds of orders.toml, or none."""
+
+    DRY_NEEDLING = "dry-needling"
+    TRIGGER_POINT_INJECTION = "trigger-point-injection"
+    NONE = "none"
 
 
 class Chronicity(StrEnum):
@@ -66,29 +73,10 @@ class Facts:
     earlier_needling: EarlierNeedling
     unconfirmed: bool
     reason_unread: bool
-    problem_list: ProblemList
+    problem_list: ListSeen
     data_missing: bool
     uncoded_entries: bool
     coded_elsewhere: bool
     elements_lost: bool
     entries_of_others: bool
     unreadable_entries: bool
-
-    def mapping(self) -> dict[str, FactValue]:
-        """Return the facts by name, as the decision core takes them."""
-        return {name: getattr(self, name) for name in FACT_SPACE}
-
-
-_ENUMERATIONS: dict[str, type[StrEnum]] = {
-    "Modality": Modality,
-    "Chronicity": Chronicity,
-    "Care": Care,
-    "Baseline": Baseline,
-    "EarlierNeedling": EarlierNeedling,
-    "ProblemList": ProblemList,
-}
-FACT_SPACE: FactSpace = {
-    item.name: tuple(_ENUMERATIONS[str(item.type)]) if str(item.type) in _ENUMERATIONS else (True, False)
-    for item in fields(Facts)
-}
-"""Every fact and the values it can have."""

@@ -1,4 +1,4 @@
-"""make bench: the steps of a call one by one, in this process: decode, gather, findings, decide, compose; the whole.
+"""make bench: the steps of a call one by one, in this process, and the whole.
 
 Collected only when named, because its name does not begin with test.
 """
@@ -11,13 +11,12 @@ import pytest
 from cds_service.call import answer
 from cds_service.decoding import decode
 from cds_service.fhir.prefetch import gather
+from cds_service.guideline import cards
+from cds_service.guideline.guidance import decide_orders
+from cds_service.guideline.guideline import Sources
 from cds_service.hook_request import read_request
 from cds_service.main import create, load_registry
 from cds_service.settings import Settings
-from hooks.dry_needling import cards, guideline, orders
-from hooks.dry_needling.decision import decide
-from hooks.dry_needling.findings import Findings
-from hooks.dry_needling.service import _chart_findings, _decided
 from tests.bench.bodies import real_request, small_request
 from tests.cases import TODAY, own_settings
 
@@ -30,26 +29,17 @@ class Call:
 
     def __init__(self, body: bytes) -> None:
         self.body = body
-        self.loaded = guideline.load()
         self.registry = load_registry(Settings())
         (self.service, _) = self.registry.services
+        self.knowledge = self.service.knowledge
+        self.guideline = self.service.guideline
         self.request = read_request(decode(body), "order-select")
-        self.queries = {template.key: template.query for template in self.service.templates}
-        self.chart = self.gather()
-        self.read = self.orders()
-        self.findings = [Findings(order.findings, self.chart_findings()) for order in self.read.needling]
-        self.decided = _decided(self.read, self.chart, self.loaded, DAY)
+        self.sources = Sources(self.service.drafts(self.request), self.gather(), self.knowledge, DAY)
+        self.decided = decide_orders(self.guideline, self.sources)
 
     def gather(self):
         context = self.request.context
-        return gather(context.patient_id, self.request.prefetch, self.queries, context.draft_orders)
-
-    def orders(self):
-        context = self.request.context
-        return orders.read(context.draft_orders, self.request.selections, self.chart, self.loaded, DAY)
-
-    def chart_findings(self):
-        return _chart_findings(self.read, self.chart, self.loaded, DAY)
+        return gather(context.patient_id, self.request.prefetch, self.service.queries, context.draft_orders)
 
 
 @pytest.fixture(scope="module", params=BODIES)
@@ -65,19 +55,21 @@ def test_gather(benchmark, call):
     assert benchmark(call.gather).obtained("conditions")
 
 
+def test_drafts(benchmark, call):
+    assert benchmark(lambda: call.service.drafts(call.request)).orders
+
+
 def test_findings(benchmark, call):
-    order, found = benchmark(lambda: (call.orders(), call.chart_findings()))
-    assert order.needling
-    assert found.problems
+    assert benchmark(lambda: call.guideline.read(call.sources)).problems
 
 
 def test_decide(benchmark, call):
-    decided = benchmark(lambda: [decide(found, DAY, call.loaded.knowledge.table) for found in call.findings])
-    assert decided[0][1].rule.id != "R0"
+    """Findings and what follows from them."""
+    assert not benchmark(lambda: decide_orders(call.guideline, call.sources))[0].decision.rule.silent
 
 
 def test_compose(benchmark, call):
-    assert benchmark(lambda: cards.compose(call.request, call.decided, call.loaded, DAY))
+    assert benchmark(lambda: cards.compose(call.request, call.decided, call.knowledge, DAY))
 
 
 def test_whole_call(benchmark, call):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from cds_service.guideline.cards import escaped
 from cds_service.protocol import CARDS_RESPONSE
-from hooks.dry_needling.cards import escaped
 from tests.cases import EXTENSION, TODAY
 from tests.charts import cards, code, condition, needling, request
 

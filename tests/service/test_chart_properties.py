@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.services import Registry
-from hooks import load_services
+from cds_service.main import load_registry
+from cds_service.settings import Settings
 from tests.cases import TODAY, all_cases
 from tests.charts import bundle, cards, condition, request, rules
 
-REGISTRY = Registry(load_services())
+REGISTRY = load_registry(Settings())
 DAY = TODAY.date()
 ANY_CODE = st.sampled_from(
     [("278860009", "sct"), ("M54.50", "icd"), ("M54.16", "icd"), ("M47.816", "icd"), ("G43.909", "icd"),

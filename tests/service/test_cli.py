@@ -59,7 +59,7 @@ def test_call_explains_orders_findings_and_every_rule():
         ("silent/medication-order", "not a request for a procedure"),
         ("calls/r8-another-patients-condition", "1 entries about other patients were ignored"),
         ("calls/r6-onset-that-cannot-be-read", "Elements that could not be read:\n  Condition/back"),
-        ("calls/r8-free-text-problem", "Free text only:\n  Condition/back 'Bad back since the war'"),
+        ("calls/r8-free-text-problem", "free text only: Bad back since the war\n        Condition/back"),
     ],
 )
 def test_the_trace_says_why_an_order_or_entry_was_passed_over(case, said):

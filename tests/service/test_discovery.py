@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from cds_service.guideline.services import Registry
 from cds_service.main import create
 from cds_service.protocol import SERVICE_DESCRIPTION
-from cds_service.services import Registry
 from tests.cases import TODAY, own_settings
 from tests.charts import condition, request
 

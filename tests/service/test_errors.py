@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -15,9 +16,7 @@ from cds_service import errors, telemetry
 from cds_service.app import create_app
 from cds_service.errors import CdsError
 from cds_service.main import create
-from cds_service.services import CdsService, Guidance
 from cds_service.settings import Settings
-from hooks import load_services
 from tests.cases import TODAY, own_settings
 from tests.charts import condition, request
 
@@ -223,16 +222,16 @@ def test_missing_conditions_get_412_that_names_the_key(client):
     assert issue["diagnostics"] == "prefetch.conditions is required for this order and was not sent"
 
 
-def test_a_defect_is_a_500_with_an_incident_and_no_detail_and_never_an_empty_card_list(capsys):
+def test_a_defect_is_a_500_with_an_incident_and_no_detail_and_never_an_empty_card_list(capsys, registry):
     """A failed rule answered as an empty card list would say: no guidance."""
 
-    def broken(*_: object) -> Guidance:
+    def broken(*_):
         raise RuntimeError(SECRET)
 
     telemetry.configure("error")
-    service = load_services()[0]
-    fields = {name: getattr(service, name) for name in CdsService.__dataclass_fields__}
-    app = create_app(own_settings(), [CdsService(**{**fields, "handler": broken})], clock=lambda: TODAY)
+    service = registry.services[0]
+    defective = replace(service, guideline=replace(service.guideline, assess=broken))
+    app = create_app(own_settings(), [defective], clock=lambda: TODAY)
     response = post(app.test_client(), request(condition("M54.2")))
     assert response.status_code == 500
     (said,) = diagnostics(response)

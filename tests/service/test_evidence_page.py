@@ -7,11 +7,9 @@ from html import unescape
 
 import pytest
 
-from cds_service.decision import Condition
-from cds_service.main import create
-from cds_service.services import Registry, SiteConfiguration
+from cds_service.guideline.table import Condition
+from cds_service.main import create, load_registry
 from cds_service.web.evidence_page import conditions_in_words
-from hooks import load_services
 from tests.cases import TODAY, all_cases, own_settings
 from tests.charts import cards, condition, request
 
@@ -21,9 +19,9 @@ def page():
     return create(own_settings(), clock=lambda: TODAY).test_client().get("/evidence").text
 
 
-def test_every_statement_is_shown_with_population_certainty_and_source(page, guideline):
+def test_every_statement_is_shown_with_population_certainty_and_source(page, knowledge):
     text = unescape(page)
-    for item in guideline.knowledge.evidence.values():
+    for item in knowledge.evidence.values():
         assert f'id="{item.id}"' in page
         for words in (
             item.label,
@@ -38,14 +36,14 @@ def test_every_statement_is_shown_with_population_certainty_and_source(page, gui
         assert f'href="{item.url}"' in text or not item.url
 
 
-def test_every_rule_note_and_code_is_shown(page, guideline):
+def test_every_rule_note_and_code_is_shown(page, knowledge):
     text = unescape(page)
-    for rule in guideline.knowledge.table.rules:
+    for rule in knowledge.table.rules:
         assert f'id="{rule.id}"' in page
         assert rule.detail in text
-    for note in guideline.knowledge.table.notes:
+    for note in knowledge.table.notes:
         assert note.text in text
-    for name, codes in guideline.value_sets.displays.items():
+    for name, codes in knowledge.value_sets.displays.items():
         assert f'id="{name}"' in page
         assert all(f"<code>{code}</code> {display}" in text for (_, code), display in codes.items())
 
@@ -61,7 +59,7 @@ def test_every_card_links_to_its_row_of_the_page(case, registry, page):
 
 
 def test_links_use_the_public_url():
-    registry = Registry(load_services(SiteConfiguration(public_url="https://cds.example.org")))
+    registry = load_registry(own_settings(public_url="https://cds.example.org"))
     (card,) = cards(registry, request(condition("M54.2")), TODAY.date())
     assert card["links"][0]["url"].startswith("https://cds.example.org/evidence#R")
 
@@ -80,12 +78,12 @@ def test_the_page_loads_nothing_from_elsewhere_and_no_script(client):
         assert "http" not in style.text
 
 
-def test_overdue_reviews_are_marked(page, guideline):
+def test_overdue_reviews_are_marked(page, knowledge):
     assert "overdue" not in page.replace(".overdue", "")
     later = create(own_settings(), clock=lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
     text = later.test_client().get("/evidence").text
     assert "overdue: guideline, E1, " in text
-    assert text.count("overdue</strong>") == len(guideline.knowledge.evidence)
+    assert text.count("overdue</strong>") == len(knowledge.evidence)
 
 
 def test_conditions_are_told_in_words():

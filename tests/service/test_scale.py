@@ -161,4 +161,4 @@ def test_a_selection_means_a_draft_by_id_type_or_url(selection, meant, registry,
     sent["context"]["selections"] = [selection]
     answered = answer(registry, "", orjson.dumps(sent), today)
     assert answered.guidance.log["unmatched_selections"] == (not meant)
-    assert bool(answered.guidance.cards) is meant
+    assert bool(answered.guidance.advice) is meant

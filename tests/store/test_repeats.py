@@ -12,7 +12,6 @@ from sqlalchemy import select
 
 from cds_service.store import repeats
 from cds_service.store.tables import cards, feedback
-from hooks import load_services
 from tests.cases import TODAY
 from tests.charts import bundle, code, condition, needling, request
 
@@ -184,11 +183,13 @@ def test_nothing_that_is_stored_keeps_an_order_from_being_answered(column, store
     assert client.post(SIGN, json=signing(CHRONIC)).status_code == 200
 
 
-def test_new_content_is_something_new(make_app):
+def test_new_content_is_something_new(make_app, registry):
     """What was overridden was said by other words."""
     app = make_app()
     overridden(app, request(CHRONIC))
-    services = [replace(service, review=replace(service.review, version="2.0.0+other")) for service in load_services()]
+    services = [
+        replace(service, knowledge=replace(service.knowledge, fingerprint="other")) for service in registry.services
+    ]
     changed = make_app(services=services)
     assert shown_at_signing(changed.test_client(), signing(CHRONIC))
 

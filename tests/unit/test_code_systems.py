@@ -23,10 +23,10 @@ def test_a_system_is_known_in_every_spelling(system):
 
 
 @pytest.mark.parametrize("system", OIDS)
-def test_membership_does_not_depend_on_the_spelling(system, guideline):
+def test_membership_does_not_depend_on_the_spelling(system, knowledge):
     for code in {CPT: ["20560"], LOINC: ["72514-3"], SNOMED_CT: ["278860009"], ICD_10_CM: ["M54.50"]}[system]:
-        found = {guideline.value_sets.of_code(spelled, code) for spelled in spellings(system)}
-        assert found == {guideline.value_sets.of_code(system, code)} != {frozenset()}
+        found = {knowledge.value_sets.of_code(spelled, code) for spelled in spellings(system)}
+        assert found == {knowledge.value_sets.of_code(system, code)} != {frozenset()}
 
 
 def test_an_edition_of_snomed_ct_is_snomed_ct():

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.decision import Condition, Rule, Table, combinations, decide, never_reached, trace, used_facts
-from hooks.dry_needling import guideline
-from hooks.dry_needling.facts import FACT_SPACE
-from tests.cases import FIXTURES
+from cds_service.guideline.table import Condition, Rule, Table, combinations, decide, never_reached, trace, used_facts
+from hooks.dry_needling import GUIDELINE
+from tests.cases import FIXTURES, KNOWLEDGE
 
-TABLE = guideline.load().knowledge.table
+TABLE = KNOWLEDGE.table
+FACT_SPACE = GUIDELINE.fact_space
 SENTENCES = [
     pytest.param({**document["otherwise"], **case["facts"]}, case, id=case["sentence"])
     for path in sorted((FIXTURES / "decisions").glob("*.toml"))
@@ -94,7 +94,7 @@ def test_trace_tells_why_each_rule_did_or_did_not_fire():
 
 def test_the_core_loads_nothing_but_the_standard_library():
     """Import rule: a decision can be made without a web framework, FHIR models or a database."""
-    code = "import sys, cds_service.decision; print(*{m.split('.')[0] for m in sys.modules})"
+    code = "import sys, cds_service.guideline.table; print(*{m.split('.')[0] for m in sys.modules})"
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )

@@ -8,27 +8,26 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hooks.dry_needling import guideline
-from hooks.dry_needling.decision import decide
-from hooks.dry_needling.facts import Chronicity
-from hooks.dry_needling.findings import (
-    LOW_BACK_PAIN,
-    ChartFindings,
+from cds_service.guideline import facts, table
+from cds_service.guideline.findings import (
+    Concept,
     Entry,
+    FhirDate,
     Findings,
-    Meaning,
-    Modality,
-    Onset,
+    ListSeen,
     OrderFindings,
-    PainScore,
     Problem,
-    ProblemList,
-    Region,
+    Score,
     Session,
 )
+from hooks.dry_needling.assess import assess
+from hooks.dry_needling.facts import Chronicity
+from hooks.dry_needling.findings import DIAGNOSES, LOW_BACK_PAIN, NeedlingFindings
+from tests.cases import KNOWLEDGE
 
 TODAY = date(2026, 11, 23)
-TABLE = guideline.load().knowledge.table
+TABLE = KNOWLEDGE.table
+PLACES = ["body-site-lumbar", "body-site-elsewhere"]
 DAYS = st.dates(min_value=date(1, 1, 1), max_value=date(9999, 12, 31)) | st.dates(
     min_value=date(2026, 1, 1), max_value=date(2027, 1, 1)
 )
@@ -38,13 +37,19 @@ ENTRIES = st.builds(Entry, st.sampled_from(["Condition/a", "Condition/b", "Proce
 @st.composite
 def onsets(draw):
     first, second = sorted((draw(DAYS), draw(DAYS)))
-    return Onset(first, second, "words", at_least=draw(st.booleans()))
+    return FhirDate(first, second, datetime(first.year, first.month, first.day, tzinfo=UTC), "words")
 
 
-MEANINGS = st.frozensets(st.sampled_from(list(Meaning)), min_size=1, max_size=2)
-PROBLEMS = st.lists(st.builds(Problem, ENTRIES, MEANINGS, st.none() | onsets(), st.booleans()), max_size=4).map(tuple)
+def problems(kinds, onset):
+    """Problems of some kinds, in a coded entry: of no kind, they are something else."""
+    concepts = st.builds(Concept, kinds, st.just(True))
+    return st.builds(Problem, ENTRIES, concepts, onset=onset, recorded=st.none() | onsets(), unconfirmed=st.booleans())
+
+
+KINDS = st.frozensets(st.sampled_from(sorted(DIAGNOSES)), max_size=2)
+PROBLEMS = st.lists(problems(KINDS, st.none() | onsets()), max_size=4).map(tuple)
 SCORES = st.lists(
-    st.builds(PainScore, ENTRIES, st.floats(0, 10), DAYS, st.datetimes(timezones=st.just(UTC))),
+    st.builds(Score, ENTRIES, st.floats(0, 10), DAYS, st.datetimes(timezones=st.just(UTC))),
     max_size=4,
 ).map(tuple)
 
@@ -52,33 +57,42 @@ SCORES = st.lists(
 @st.composite
 def sessions(draw):
     first, second = sorted((draw(DAYS), draw(DAYS)))
-    return Session(draw(ENTRIES), draw(st.sampled_from(list(Modality))), first, second)
+    return Session(draw(ENTRIES), draw(st.sampled_from(["dry-needling", "trigger-point-injection"])), first, second)
 
 
 TUPLES = st.lists(ENTRIES, max_size=2).map(tuple)
+SITES = st.lists(st.builds(Concept, st.frozensets(st.sampled_from(PLACES), max_size=1)), max_size=2).map(tuple)
 FINDINGS = st.builds(
     Findings,
     st.builds(
-        OrderFindings, ENTRIES, st.sampled_from(list(Modality)), st.sampled_from(list(Region)), PROBLEMS, st.booleans()
+        OrderFindings,
+        ENTRIES,
+        st.sampled_from(["dry-needling", "trigger-point-injection"]),
+        sites=SITES,
+        reasons=PROBLEMS,
     ),
     st.builds(
-        ChartFindings,
-        PROBLEMS,
-        SCORES,
-        st.lists(sessions(), max_size=3).map(tuple),
-        TUPLES,
-        TUPLES,
-        TUPLES,
-        TUPLES,
-        TUPLES,
-        st.sampled_from(list(ProblemList)),
-        st.just(()) | st.just(("pain scores",)),
-        st.booleans(),
-        TUPLES,
-        TUPLES,
-        st.integers(0, 3),
+        NeedlingFindings,
+        problems=PROBLEMS,
+        unreadable=TUPLES,
+        lost=TUPLES,
+        others=st.integers(0, 3),
+        problem_list=st.sampled_from(list(ListSeen)),
+        not_available=st.just(()) | st.just(("pain scores",)),
+        scores=SCORES,
+        sessions=st.lists(sessions(), max_size=3).map(tuple),
+        ablations=TUPLES,
+        care_tried=TUPLES,
+        active_therapy=TUPLES,
+        procedures_missing=st.booleans(),
     ),
 )
+
+
+def decide(findings, today, rules):
+    """Return an assessment and the decision that follows."""
+    assessment = assess(findings, today)
+    return assessment, table.decide(facts.mapping(assessment.facts), rules)
 
 
 def rule(findings: Findings, today: date = TODAY) -> str:
@@ -105,13 +119,15 @@ def test_deciding_twice_gives_the_same(findings):
 
 @given(FINDINGS, onsets() | st.none())
 def test_an_unrelated_condition_never_changes_the_outcome(findings, onset):
-    unrelated = Problem(Entry("Condition/z", "Hay fever"), frozenset({Meaning.SOMETHING_ELSE}), onset)
+    unrelated = Problem(Entry("Condition/z", "Hay fever"), Concept(coded=True), onset)
     assert rule(with_problems(findings, unrelated)) == rule(findings)
 
 
 @given(FINDINGS, onsets() | st.none())
 def test_adding_radiculopathy_never_leaves_r1_standing(findings, onset):
-    root = Problem(Entry("Condition/z", "Radiculopathy"), frozenset({Meaning.LUMBAR_RADICULOPATHY}), onset)
+    root = Problem(
+        Entry("Condition/z", "Radiculopathy"), Concept(frozenset({"lumbar-radiculopathy"}), coded=True), onset
+    )
     assert rule(with_problems(findings, root)) != "R1"
 
 
@@ -136,9 +152,7 @@ def test_the_order_of_entries_never_matters(findings, random):
     assert before[1] == after[1]
 
 
-LOW_BACK = st.builds(
-    Problem, ENTRIES, st.frozensets(st.sampled_from(sorted(LOW_BACK_PAIN)), min_size=1), onsets(), st.booleans()
-)
+LOW_BACK = problems(st.frozensets(st.sampled_from(sorted(LOW_BACK_PAIN)), min_size=1), onsets())
 
 
 @given(FINDINGS, LOW_BACK, st.integers(0, 400))
@@ -154,7 +168,7 @@ def test_moving_an_onset_earlier_never_makes_chronic_not_chronic(findings, probl
 
 @given(FINDINGS)
 def test_a_body_site_elsewhere_without_a_reason_is_never_a_low_back_order(findings):
-    order = replace(findings.order, reasons=(), region=Region.ELSEWHERE)
+    order = replace(findings.order, reasons=(), sites=(Concept(frozenset({"body-site-elsewhere"})),))
     assert not decide(replace(findings, order=order), TODAY, TABLE)[0].facts.low_back_pain
 
 
@@ -164,9 +178,9 @@ def test_every_ground_names_entries_of_the_findings(findings):
     chart = findings.chart
     known = {p.entry for p in (*findings.order.reasons, *chart.problems)} | {s.entry for s in chart.scores}
     known |= {s.entry for s in chart.sessions} | {*chart.ablations, *chart.care_tried, *chart.active_therapy}
-    known |= {*chart.uncoded, *chart.unreadable, *chart.coded_elsewhere, *chart.lost}
+    known |= {*chart.unreadable, *chart.lost}
     for ground in decide(findings, TODAY, TABLE)[0].grounds:
-        assert ground.entries
+        assert ground.entries or ground.words == "no lumbar radiculopathy on file"
         assert set(ground.entries) <= known
 
 
@@ -174,9 +188,9 @@ def test_scores_are_compared_by_time_then_by_height():
     morning, evening = datetime(2026, 11, 20, 8, tzinfo=UTC), datetime(2026, 11, 20, 20, tzinfo=UTC)
     entry = Entry("Observation/a", "pain score")
     scores = (
-        PainScore(entry, 9, date(2026, 11, 20), morning),
-        PainScore(entry, 2, date(2026, 11, 20), evening),
+        Score(entry, 9, date(2026, 11, 20), morning),
+        Score(entry, 2, date(2026, 11, 20), evening),
     )
-    order = OrderFindings(entry, Modality.DRY_NEEDLING)
-    findings = Findings(order, ChartFindings(scores=scores))
+    order = OrderFindings(entry, "dry-needling")
+    findings = Findings(order, NeedlingFindings(scores=scores))
     assert decide(findings, TODAY, TABLE)[0].values["baseline"] == "2/10 on 2026-11-20"

@@ -8,12 +8,10 @@ from datetime import date
 
 import pytest
 
-from cds_service import knowledge
 from cds_service.errors import KnowledgeError
-from cds_service.knowledge import fingerprint
-from hooks.dry_needling import guideline as guideline_module
-from hooks.dry_needling.facts import FACT_SPACE
-from hooks.dry_needling.guideline import KNOWLEDGE
+from cds_service.guideline import rules
+from cds_service.guideline.knowledge import check_summaries, fingerprint
+from hooks.dry_needling import GUIDELINE
 from tests.cases import FIXTURES
 
 BROKEN = sorted((FIXTURES / "broken_knowledge").glob("*.toml"))
@@ -32,7 +30,7 @@ next_review = 2027-11-23
 
 
 def load(folder):
-    return knowledge.load(folder, FACT_SPACE, ("remove-order",))
+    return rules.read(folder, GUIDELINE.fact_space, ("remove-order",))
 
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
@@ -53,7 +51,7 @@ def test_broken_rules_are_refused_with_words_that_help(path, tmp_path):
         (EVIDENCE.replace("label", "lable"), "evidence.toml: E1: no key is called 'lable'; did you mean 'label'?"),
         (
             EVIDENCE.replace('"abstract"', '"hearsay"'),
-            "evidence.toml: E1: read_as: must begin with one of " + ", ".join(knowledge.READ_AS),
+            "evidence.toml: E1: read_as: must begin with one of " + ", ".join(rules.READ_AS),
         ),
         (EVIDENCE.replace("2027", "2025"), "evidence.toml: E1: next_review: must be after reviewed"),
     ],
@@ -74,13 +72,12 @@ def test_broken_evidence_is_refused(evidence, must_say, tmp_path):
         ("{order: no", r"rule R1: summary: \{order\} is the only placeholder"),
     ],
 )
-def test_a_summary_that_would_make_an_invalid_card_is_refused_at_start(summary, said, guideline):
+def test_a_summary_that_would_make_an_invalid_card_is_refused_at_start(summary, said, knowledge):
     """R2, V8: cards are not validated once more when they are sent."""
-    table = guideline.knowledge.table
+    table = knowledge.table
     rules = tuple(replace(rule, summary=summary) if rule.id == "R1" else rule for rule in table.rules)
-    knowledge = replace(guideline.knowledge, table=replace(table, rules=rules))
     with pytest.raises(KnowledgeError, match=said):
-        guideline_module._check_summaries(knowledge, guideline.words)
+        check_summaries(replace(table, rules=rules), knowledge.orders)
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -88,66 +85,66 @@ def test_a_missing_file_is_named(tmp_path):
         load(tmp_path)
 
 
-def test_every_evidence_id_in_a_text_is_cited_by_that_rule_or_note(guideline):
+def test_every_evidence_id_in_a_text_is_cited_by_that_rule_or_note(knowledge):
     """Honesty: a number appears only with its citation."""
-    table = guideline.knowledge.table
+    table = knowledge.table
     for entry in (*table.rules, *table.notes):
         text = entry.detail if hasattr(entry, "detail") else entry.text
-        for name in guideline.knowledge.evidence:
+        for name in knowledge.evidence:
             if f"({name}" in text or f"{name})" in text or f"{name}," in text:
                 assert name in entry.evidence, f"{entry.id} speaks of {name} without citing it"
 
 
-def test_every_statement_has_population_strength_certainty_and_a_review(guideline):
-    for item in guideline.knowledge.evidence.values():
+def test_every_statement_has_population_strength_certainty_and_a_review(knowledge):
+    for item in knowledge.evidence.values():
         assert all((item.label, item.statement, item.population, item.strength, item.certainty, item.citation))
         assert item.read_as
         assert item.reviewed < item.next_review
 
 
-def test_no_text_claims_more_than_the_sources(guideline):
-    texts = [item.statement for item in guideline.knowledge.evidence.values()]
-    texts += [rule.detail + rule.summary for rule in guideline.knowledge.table.rules]
-    texts += [note.text for note in guideline.knowledge.table.notes]
+def test_no_text_claims_more_than_the_sources(knowledge):
+    texts = [item.statement for item in knowledge.evidence.values()]
+    texts += [rule.detail + rule.summary for rule in knowledge.table.rules]
+    texts += [note.text for note in knowledge.table.notes]
     for text in texts:
         assert "high-quality" not in text.lower()
         assert "proven" not in text.lower()
 
 
-def test_no_statement_is_spelled_in_two_ways(guideline):
+def test_no_statement_is_spelled_in_two_ways(knowledge):
     """Spelling is American, whatever a source writes."""
-    words = " ".join(item.statement + item.population for item in guideline.knowledge.evidence.values()).lower()
+    words = " ".join(item.statement + item.population for item in knowledge.evidence.values()).lower()
     for british in ("anaesthet", "randomised", "favour", "lymphoedema", "recognise", "tumour", "physiotherap"):
         assert british not in words
 
 
-def test_an_overdue_review_is_told(guideline):
-    review = guideline.review
+def test_an_overdue_review_is_told(knowledge):
+    review = knowledge.review
     assert review.overdue(date(2026, 11, 23)) == ()
     assert review.overdue(date(2027, 11, 24))[0] == "guideline"
     assert "E1" in review.overdue(date(2027, 11, 24))
 
 
-def test_the_version_changes_with_any_knowledge_file(tmp_path, guideline):
+def test_the_version_changes_with_any_knowledge_file(tmp_path, knowledge):
     copy = tmp_path / "knowledge"
-    shutil.copytree(KNOWLEDGE, copy)
-    assert guideline.knowledge.version == f"1.0.0+{fingerprint(copy)}"
+    shutil.copytree(GUIDELINE.folder, copy)
+    assert knowledge.version == f"1.0.0+{fingerprint(copy)}"
     path = copy / "value_sets" / "headache.json"
     path.write_text(path.read_text(encoding="utf-8").replace("Migraine", "Migraines"), encoding="utf-8")
-    assert fingerprint(copy) != guideline.knowledge.fingerprint
+    assert fingerprint(copy) != knowledge.fingerprint
 
 
-def test_every_topic_is_stable_and_alphanumeric(guideline):
+def test_every_topic_is_stable_and_alphanumeric(knowledge):
     """V4: one vendor keys acknowledgements to it."""
-    topics = [rule.topic for rule in guideline.knowledge.table.rules if not rule.silent]
+    topics = [rule.topic for rule in knowledge.table.rules if not rule.silent]
     assert len(set(topics)) == len(topics)
     assert all(topic.isalnum() and len(topic) <= 100 for topic in topics)
 
 
 def test_every_key_and_fact_is_explained_in_the_knowledge_readme():
-    text = (KNOWLEDGE / "README.md").read_text(encoding="utf-8")
-    for fact in FACT_SPACE:
+    text = (GUIDELINE.folder / "README.md").read_text(encoding="utf-8")
+    for fact in GUIDELINE.fact_space:
         assert f"`{fact}`" in text
-    for path in KNOWLEDGE.rglob("*"):
+    for path in GUIDELINE.folder.rglob("*"):
         if path.suffix in (".toml", ".json"):
             assert path.stem in text, path.name

@@ -69,7 +69,7 @@ def test_a_referral_for_an_order_of_r5_is_of_r5(registry):
 def test_drafts_without_a_readable_code_are_counted_in_the_log(odd, registry):
     sent = request(order=needling(code=odd))
     guidance = answer(registry, "", orjson.dumps(sent), DAY).guidance
-    assert guidance.cards == ()
+    assert guidance.advice == ()
     assert guidance.log["drafts_without_code"] == 1
 
 

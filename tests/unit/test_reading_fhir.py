@@ -9,11 +9,17 @@ import pytest
 from cds_service.fhir.chart import Availability
 from cds_service.fhir.prefetch import gather
 from cds_service.fhir.value_sets import Concept, ValueSets
-from hooks.dry_needling import care, orders, scores
-from hooks.dry_needling.diagnoses import entry_of
-from hooks.dry_needling.findings import Entry, Modality, Region
-from hooks.dry_needling.grounds import listed, of_sessions
+from cds_service.guideline import care, drafts, scores
+from cds_service.guideline.care import CareSought
+from cds_service.guideline.conditions import entry_of
+from cds_service.guideline.findings import Entry
+from cds_service.guideline.grounds import listed, of_sessions
+from cds_service.guideline.scores import Scale
+from hooks.dry_needling.findings import is_unread
+from hooks.dry_needling.indication import is_elsewhere
 from tests.charts import QUERIES, bundle, chart, code, condition, needling, score
+
+PAIN = Scale("pain score", scores="pain-score", answers="pain-score-answers")
 
 
 def availability(value, key="conditions"):
@@ -163,18 +169,18 @@ SPANS = [(date(2026, 8, 25), date(2026, 11, 23))]
         ({"valueInteger": 8, "referenceRange": [{"text": "0 to 10"}]}, 8),
     ],
 )
-def test_pain_scores_on_every_scale(elements, expected, guideline):
+def test_pain_scores_on_every_scale(elements, expected, knowledge):
     """None as an element takes it away; None as the result means no score and nothing to report."""
     resource = {name: value for name, value in {**score(None), **elements}.items() if value is not None}
-    read = scores.read(chart(resource), guideline, SPANS)
+    read = scores.read(chart(resource), knowledge.value_sets, PAIN, SPANS)
     assert len(read.scores) + len(read.unreadable) == (0 if expected is None else 1)
     assert [found.points for found in read.scores] == ([] if expected in (None, "unreadable") else [expected])
 
 
-def test_an_undated_score_is_named(guideline):
+def test_an_undated_score_is_named(knowledge):
     resource = score(8)
     del resource["effectiveDateTime"]
-    read = scores.read(chart(resource), guideline, SPANS)
+    read = scores.read(chart(resource), knowledge.value_sets, PAIN, SPANS)
     assert (read.scores, [entry.reference for entry in read.unreadable]) == ([], ["Observation/score"])
 
 
@@ -189,8 +195,9 @@ def procedure(value="20560", **elements):
     }
 
 
-def read_care(guideline, today, *resources, drafts=()):
-    return care.read(chart(*resources), guideline, drafts, today)
+def read_care(knowledge, today, *resources):
+    sought = CareSought(knowledge.orders, "active-therapy", "lumbar-radiofrequency-ablation")
+    return care.read(chart(*resources), knowledge.value_sets, sought, (), today)
 
 
 @pytest.mark.parametrize(
@@ -198,32 +205,32 @@ def read_care(guideline, today, *resources, drafts=()):
     [{}, {"performedString": "last spring"}, {"performedDateTime": "soon"}, {"performedPeriod": {}},
      {"performedDateTime": "2027-01-01"}, {"performedDateTime": "2026-01-01", "code": [5]}],
 )  # fmt: skip
-def test_a_session_that_cannot_be_dated_or_read_is_named(elements, guideline, today):
-    read = read_care(guideline, today, procedure(**elements))
+def test_a_session_that_cannot_be_dated_or_read_is_named(elements, knowledge, today):
+    read = read_care(knowledge, today, procedure(**elements))
     assert read.sessions == []
     assert [entry.reference for entry in read.unreadable] == ([] if "code" in elements else ["Procedure/done"])
 
 
-def test_a_fault_in_a_session_costs_the_element(guideline, today):
+def test_a_fault_in_a_session_costs_the_element(knowledge, today):
     broken = procedure(performedDateTime="2026-01-01", performedPeriod={"start": 5})
-    read = read_care(guideline, today, broken)
+    read = read_care(knowledge, today, broken)
     assert len(read.sessions) == 1
     assert read.lost == [Entry("Procedure/done", "performedPeriod.start")]
 
 
-def test_a_period_with_one_end_is_one_day(guideline, today):
-    (session,) = read_care(guideline, today, procedure(performedPeriod={"end": "2026-05-01"})).sessions
+def test_a_period_with_one_end_is_one_day(knowledge, today):
+    (session,) = read_care(knowledge, today, procedure(performedPeriod={"end": "2026-05-01"})).sessions
     assert session.first == session.last
-    assert session.modality is Modality.DRY_NEEDLING
+    assert session.kind == "dry-needling"
 
 
-def test_a_fault_in_care_costs_the_element(guideline, today):
+def test_a_fault_in_care_costs_the_element(knowledge, today):
     resources = (
         procedure("97110", id="new", performedDateTime="2026-09-01", performedPeriod={"start": 5}),
         procedure("97110", id="old", performedDateTime="2026-01-01"),
         procedure("97110", id="older", performedDateTime="2025-01-01"),
     )
-    read = read_care(guideline, today, *resources)
+    read = read_care(knowledge, today, *resources)
     assert [entry.reference for entry in read.care_tried] == ["Procedure/new"]
     assert read.lost == [Entry("Procedure/new", "performedPeriod.start")]
 
@@ -243,8 +250,8 @@ def service_request(**elements):
         ({"intent": 5}, 1, 1),
     ],
 )
-def test_therapy_on_request(elements, active, tried, guideline, today):
-    read = read_care(guideline, today, service_request(**elements))
+def test_therapy_on_request(elements, active, tried, knowledge, today):
+    read = read_care(knowledge, today, service_request(**elements))
     assert (len(read.active_therapy), len(read.care_tried)) == (active, tried)
 
 
@@ -272,37 +279,42 @@ def plan(**elements):
         ({"intent": 7}, 1, 1),
     ],
 )
-def test_care_plans(elements, active, lost, guideline, today):
-    read = read_care(guideline, today, plan(**elements))
+def test_care_plans(elements, active, lost, knowledge, today):
+    read = read_care(knowledge, today, plan(**elements))
     assert (len(read.active_therapy), len(read.lost)) == (active, lost)
 
 
-def read_orders(guideline, today, *drafts, selections=None, in_chart=()):
-    return orders.read({"entry": [{"resource": d} for d in drafts]}, selections, chart(*in_chart), guideline, today)
+def read_orders(knowledge, *resources):
+    bundle = {"entry": [{"resource": resource} for resource in resources]}
+    return drafts.read(bundle, None, knowledge.orders, knowledge.value_sets).orders
+
+
+def read_order(knowledge, today, resource, in_chart=()):
+    (draft,) = read_orders(knowledge, resource)
+    return drafts.findings(draft, chart(*in_chart), knowledge.value_sets, today)
 
 
 @pytest.mark.parametrize(
-    ("elements", "region"),
+    ("elements", "elsewhere"),
     [
-        ({}, Region.UNKNOWN),
-        ({"bodySite": [code("sct", "45048000")]}, Region.ELSEWHERE),
-        ({"bodySite": [code("sct", "122496007")]}, Region.LOW_BACK),
-        ({"bodySite": [code("sct", "45048000"), code("sct", "122496007")]}, Region.LOW_BACK),
-        ({"bodySite": [code("sct", "45048000"), {"text": "somewhere"}]}, Region.UNKNOWN),
-        ({"bodySite": [{"text": "Upper back"}]}, Region.ELSEWHERE),
-        ({"bodySite": [{"text": "Left gluteus medius"}]}, Region.LOW_BACK),
-        ({"bodySite": [{"text": "shoulder"}, {"text": "low back"}]}, Region.LOW_BACK),
-        ({"bodySite": [{"text": "forehead"}]}, Region.UNKNOWN),
-        ({"reasonCode": [{"text": "stiff right shoulder"}]}, Region.ELSEWHERE),
+        ({}, False),
+        ({"bodySite": [code("sct", "45048000")]}, True),
+        ({"bodySite": [code("sct", "122496007")]}, False),
+        ({"bodySite": [code("sct", "45048000"), code("sct", "122496007")]}, False),
+        ({"bodySite": [code("sct", "45048000"), {"text": "somewhere"}]}, False),
+        ({"bodySite": [{"text": "Upper back"}]}, True),
+        ({"bodySite": [{"text": "Left gluteus medius"}]}, False),
+        ({"bodySite": [{"text": "shoulder"}, {"text": "low back"}]}, False),
+        ({"bodySite": [{"text": "forehead"}]}, False),
+        ({"reasonCode": [{"text": "stiff right shoulder"}]}, True),
     ],
 )
-def test_where_an_order_is_for(elements, region, guideline, today):
-    (order,) = read_orders(guideline, today, needling(**elements)).needling
-    assert order.findings.region is region
+def test_where_an_order_is_for(elements, elsewhere, knowledge, today):
+    assert is_elsewhere(read_order(knowledge, today, needling(**elements))) is elsewhere
 
 
 @pytest.mark.parametrize(
-    ("words", "modality"),
+    ("words", "kind"),
     [
         ("Dry needling", "dry-needling"),
         ("DRY  NEEDLING lumbar", "dry-needling"),
@@ -316,9 +328,9 @@ def test_where_an_order_is_for(elements, region, guideline, today):
         ("Needle biopsy", None),
     ],
 )
-def test_orders_known_by_words(words, modality, guideline, today):
-    found = read_orders(guideline, today, needling(code={"text": words})).needling
-    assert [order.findings.modality for order in found] == ([modality] if modality else [])
+def test_orders_known_by_words(words, kind, knowledge):
+    found = read_orders(knowledge, needling(code={"text": words}))
+    assert [order.kind for order in found] == ([kind] if kind else [])
 
 
 @pytest.mark.parametrize(
@@ -332,8 +344,8 @@ def test_orders_known_by_words(words, modality, guideline, today):
         ("Multifaceted pain", False),
     ],
 )
-def test_facet_words(words, facet, guideline):
-    assert guideline.words.mean_lumbar_facet([words]) == facet
+def test_facet_words(words, facet, knowledge):
+    assert ("facet-words" in knowledge.value_sets.of_text(words).said) == facet
 
 
 @pytest.mark.parametrize(
@@ -349,30 +361,29 @@ def test_facet_words(words, facet, guideline):
         ("Condition/none", [], 0, True),
     ],
 )
-def test_a_reason_by_reference(reference, in_chart, reasons, unread, guideline, today):
+def test_a_reason_by_reference(reference, in_chart, reasons, unread, knowledge, today):
     order = needling(reasonReference=[{"reference": reference}])
-    (read,) = read_orders(guideline, today, order, in_chart=in_chart).needling
-    assert (len(read.findings.reasons), read.findings.reason_unread) == (reasons, unread)
+    found = read_order(knowledge, today, order, in_chart).reasons
+    in_words = [is_unread(reason) for reason in found]
+    assert (in_words.count(False), any(in_words)) == (reasons, unread)
 
 
-def test_supporting_information_is_a_reason_only_where_nothing_else_is(guideline, today):
+def test_supporting_information_is_a_reason_only_where_nothing_else_is(knowledge, today):
     """A reason given only as supporting information."""
     info = {"supportingInfo": [{"reference": "Condition/c-M54.2"}, {"reference": "DocumentReference/1"}, {"x": 1}]}
-    (order,) = read_orders(guideline, today, needling(**info), in_chart=[condition("M54.2")]).needling
-    assert len(order.findings.reasons) == 1
-    given = needling(**info, reasonCode=[code("icd", "M54.6")])
-    (order,) = read_orders(guideline, today, given, in_chart=[condition("M54.2")]).needling
-    assert [reason.entry.display for reason in order.findings.reasons] == ["M54.6"]
+    assert len(read_order(knowledge, today, needling(**info), [condition("M54.2")]).reasons) == 1
+    stated = needling(**info, reasonCode=[code("icd", "M54.6")])
+    order = read_order(knowledge, today, stated, [condition("M54.2")])
+    assert [reason.entry.display for reason in order.reasons] == ["M54.6"]
 
 
-def test_the_words_of_an_unread_reference_may_still_place_the_order(guideline, today):
+def test_the_words_of_an_unread_reference_may_still_place_the_order(knowledge, today):
     order = needling(reasonReference=[{"reference": "Condition/none", "display": "Tennis elbow"}])
-    (read,) = read_orders(guideline, today, order).needling
-    assert read.findings.region is Region.ELSEWHERE
+    assert is_elsewhere(read_order(knowledge, today, order))
 
 
-def test_an_order_whose_id_is_no_text_is_still_read(guideline, today):
-    (order,) = read_orders(guideline, today, needling(id=5)).needling
+def test_an_order_whose_id_is_no_text_is_still_read(knowledge):
+    (order,) = read_orders(knowledge, needling(id=5))
     assert order.id == ""
 
 
@@ -382,10 +393,11 @@ def test_long_lists_are_named_in_part():
     assert list(of_sessions("fact", ())) == []
 
 
-def test_draft_entries_that_are_no_resources_are_named(guideline, today):
-    read = orders.read({"entry": [5, {"resource": needling()}]}, None, chart(), guideline, today)
+def test_draft_entries_that_are_no_resources_are_named(knowledge):
+    bundle = {"entry": [5, {"resource": needling()}]}
+    read = drafts.read(bundle, None, knowledge.orders, knowledge.value_sets)
     assert [entry.reference for entry in read.unreadable] == ["draftOrders entry 1"]
-    assert len(read.needling) == 1
+    assert len(read.orders) == 1
 
 
 def test_an_entry_without_words_is_named_by_its_first_code():
@@ -405,17 +417,17 @@ def test_a_value_set_concept_without_words_is_known_by_its_code_alone():
     assert ValueSets([resource]).of_code("s", "1") == {"x"}
 
 
-def test_references_into_bundles_with_broken_entries(guideline, today):
+def test_references_into_bundles_with_broken_entries(knowledge, today):
     read = gather(
         "p1", {"all": {"resourceType": "Bundle", "entry": [5, {"resource": condition("M54.2")}]}}, QUERIES, {}
     )
     assert read.resolve("Condition/c-M54.2", {})
 
 
-def test_the_latest_of_therapies_is_found_whatever_their_dates_look_like(guideline, today):
+def test_the_latest_of_therapies_is_found_whatever_their_dates_look_like(knowledge, today):
     """Dates as written are compared: a period's start, its end, or nothing."""
     read = read_care(
-        guideline,
+        knowledge,
         today,
         procedure("97110", id="undated"),
         procedure("97110", id="period", performedPeriod={"end": "2026-02-01"}),
@@ -425,14 +437,14 @@ def test_the_latest_of_therapies_is_found_whatever_their_dates_look_like(guideli
     assert [entry.reference for entry in read.care_tried] == ["Procedure/period"]
 
 
-def test_an_observation_that_is_no_pain_score_is_passed_over(guideline):
+def test_an_observation_that_is_no_pain_score_is_passed_over(knowledge):
     other = score(8, code=code("loinc", "8310-5"))
     unknown = score(8, id="x", code=code("https://clinic.example.org", "T1"))
-    assert scores.read(chart(other, unknown), guideline, SPANS) == scores.ScoresRead()
+    assert scores.read(chart(other, unknown), knowledge.value_sets, PAIN, SPANS) == scores.ScoresRead()
 
 
-def test_a_score_outside_of_the_spans_is_passed_over(guideline):
+def test_a_score_outside_of_the_spans_is_passed_over(knowledge):
     """A year alone begins before the span; a day after it lies in the future."""
     early = score(8, id="early", effectiveDateTime="2026")
     late = score(8, id="late", effectiveDateTime="2026-12-24")
-    assert scores.read(chart(early, late), guideline, SPANS) == scores.ScoresRead()
+    assert scores.read(chart(early, late), knowledge.value_sets, PAIN, SPANS) == scores.ScoresRead()

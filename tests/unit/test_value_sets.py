@@ -12,10 +12,10 @@ from fhir.resources.R4B.valueset import ValueSet
 from cds_service.errors import KnowledgeError
 from cds_service.fhir import value_set_files
 from cds_service.fhir.systems import CPT, ICD_10_CM, LOINC, SNOMED_CT
-from hooks.dry_needling.findings import Meaning
-from hooks.dry_needling.guideline import KNOWLEDGE
+from hooks.dry_needling import GUIDELINE
+from hooks.dry_needling.findings import DIAGNOSES
 
-FOLDER = KNOWLEDGE / "value_sets"
+FOLDER = GUIDELINE.folder / "value_sets"
 FILES = sorted(FOLDER.glob("*.json"))
 
 
@@ -28,16 +28,16 @@ def test_file_is_a_valid_value_set_named_like_its_file(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_icd_10_cm_code_and_display_is_official(path, guideline):
-    for (system, code), display in guideline.value_sets.displays[path.stem].items():
+def test_every_icd_10_cm_code_and_display_is_official(path, knowledge):
+    for (system, code), display in knowledge.value_sets.displays[path.stem].items():
         assert display != code
         if system == ICD_10_CM:
             assert simple_icd_10_cm.get_description(code.rstrip("-").rstrip(".")) == display
 
 
-def test_every_meaning_is_a_value_set():
+def test_every_kind_of_diagnosis_is_a_value_set():
     names = {path.stem for path in FILES}
-    assert {str(meaning) for meaning in Meaning} - names == {"facet-words", "something-else"}
+    assert DIAGNOSES - names == {"facet-words"}
 
 
 @pytest.mark.parametrize(
@@ -66,20 +66,20 @@ def test_every_meaning_is_a_value_set():
         (LOINC, "LA10139-6", {"pain-score-answers"}),
     ],
 )
-def test_membership(system, code, expected, guideline):
-    assert guideline.value_sets.of_code(system, code) == expected
+def test_membership(system, code, expected, knowledge):
+    assert knowledge.value_sets.of_code(system, code) == expected
 
 
 @pytest.mark.parametrize(
     ("system", "code"),
     [("https://clinic.example.org", "M54.50"), (None, "M54.50"), (ICD_10_CM, None), (ICD_10_CM, ""), ([], {}), (1, 2)],
 )
-def test_an_unknown_system_or_no_code_says_nothing(system, code, guideline):
-    assert guideline.value_sets.of_code(system, code) is None
+def test_an_unknown_system_or_no_code_says_nothing(system, code, knowledge):
+    assert knowledge.value_sets.of_code(system, code) is None
 
 
-def remembered(guideline):
-    return len(guideline.value_sets._remembered)
+def remembered(knowledge):
+    return len(knowledge.value_sets._remembered)
 
 
 @pytest.mark.parametrize(
@@ -92,19 +92,19 @@ def remembered(guideline):
         {"coding": [{"system": [], "code": {}}]},
     ],
 )
-def test_odd_concepts_cost_no_memory_and_match_nothing(concept, guideline):
-    before = remembered(guideline)
-    assert guideline.value_sets.of_concept(concept).value_sets == set()
-    assert remembered(guideline) == before
+def test_odd_concepts_cost_no_memory_and_match_nothing(concept, knowledge):
+    before = remembered(knowledge)
+    assert knowledge.value_sets.of_concept(concept).value_sets == set()
+    assert remembered(knowledge) == before
 
 
-def test_a_concept_is_read_once(guideline):
+def test_a_concept_is_read_once(knowledge):
     concept = {"coding": [{"system": ICD_10_CM, "code": "M54.59", "display": "once"}]}
-    assert guideline.value_sets.of_concept(concept) is guideline.value_sets.of_concept(dict(concept))
+    assert knowledge.value_sets.of_concept(concept) is knowledge.value_sets.of_concept(dict(concept))
 
 
-def test_a_text_matches_by_its_exact_words_only_when_no_known_code_is_there(guideline):
-    words = guideline.value_sets
+def test_a_text_matches_by_its_exact_words_only_when_no_known_code_is_there(knowledge):
+    words = knowledge.value_sets
     assert words.of_concept({"text": " low  back PAIN "}).value_sets == {"low-back-pain"}
     assert words.of_concept({"text": "Low back pain (finding)"}).value_sets == {"low-back-pain"}
     assert words.of_concept({"text": "low back pain after lifting"}).value_sets == set()
@@ -135,24 +135,24 @@ GM, READ = "http://fhir.de/CodeSystem/bfarm/icd-10-gm", "http://read.info/ctv3"
         ({}, "empty"),
     ],
 )
-def test_a_code_we_do_not_know_is_told_from_a_system_we_do_not_know_and_from_free_text(concept, recognition, guideline):
+def test_a_code_we_do_not_know_is_told_from_a_system_we_do_not_know_and_from_free_text(concept, recognition, knowledge):
     """F-D6: "not recognized", "coded in a system this service does not know" and "free text" are three things."""
-    assert guideline.value_sets.of_concept(concept).recognition == recognition
+    assert knowledge.value_sets.of_concept(concept).recognition == recognition
 
 
-def test_standard_words_of_our_codes_are_not_an_entrys_own_words(guideline):
+def test_standard_words_of_our_codes_are_not_an_entrys_own_words(knowledge):
     coded = {
         "text": "Sciatica (disorder)",
         "coding": [{"system": SNOMED_CT, "code": "23056005", "display": "Sciatica"}],
     }
-    assert guideline.value_sets.of_concept(coded).own_words == ()
+    assert knowledge.value_sets.of_concept(coded).own_words == ()
     coded["text"] = "Sciatica, worse on the left"
-    assert guideline.value_sets.of_concept(coded).own_words == ("Sciatica, worse on the left",)
+    assert knowledge.value_sets.of_concept(coded).own_words == ("Sciatica, worse on the left",)
 
 
 @pytest.mark.parametrize("odd", [None, [], "text", 7, {"coding": {}}, {"coding": [None, 5, {}]}, {"text": 5}])
-def test_what_is_no_concept_is_empty(odd, guideline):
-    assert guideline.value_sets.of_concept(odd).empty
+def test_what_is_no_concept_is_empty(odd, knowledge):
+    assert knowledge.value_sets.of_concept(odd).empty
 
 
 def site_file(folder, **changes):
@@ -280,13 +280,13 @@ def test_the_memory_of_codes_is_bounded():
         (None, False),
     ],
 )
-def test_what_says_nothing_is_known_by_its_code_and_its_words(concept, silent, guideline):
+def test_what_says_nothing_is_known_by_its_code_and_its_words(concept, silent, knowledge):
     quiet = {"coding": [{"system": ICD_10_CM, "code": "J30.2", "display": "Hay fever"}]}
     for _ in range(2):  # the second time from memory, and after the same code with other words
-        assert guideline.value_sets.says_nothing(concept) is silent
-        assert guideline.value_sets.says_nothing(quiet)
+        assert knowledge.value_sets.says_nothing(concept) is silent
+        assert knowledge.value_sets.says_nothing(quiet)
         asked = [{"code": quiet}, {"code": concept}, {}]
-        assert guideline.value_sets.telling(asked) == ([{}] if silent else [{"code": concept}, {}])
+        assert knowledge.value_sets.telling(asked) == ([{}] if silent else [{"code": concept}, {}])
 
 
 def test_a_site_can_leave_out_more_seventh_characters_but_none_less(tmp_path):

@@ -1,11 +1,11 @@
-"""Observation resources to pain scores in points from 0 to 10, read only where the decision looks."""
+"""Observation resources to scores in points from 0 to 10, read only where the decision looks."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 from cds_service.bounds import MOST_COMPONENTS
 from cds_service.fhir import dates, elements
@@ -15,10 +15,9 @@ from cds_service.fhir.dates import FhirDate
 from cds_service.fhir.shapes import concept_in, listed
 from cds_service.fhir.statuses import word
 from cds_service.fhir.systems import LOINC, plain
-from hooks.dry_needling.diagnoses import UnreadableEntry, lost_elements
-from hooks.dry_needling.durations import BASELINE_WINDOW, TWELVE_WEEKS
-from hooks.dry_needling.findings import Entry, PainScore, Session
-from hooks.dry_needling.guideline import Guideline
+from cds_service.fhir.value_sets import ValueSets
+from cds_service.guideline.conditions import UnreadableEntry, lost_elements
+from cds_service.guideline.findings import Entry, Score
 
 _COUNTED = ("final", "amended", "corrected", "preliminary")
 _NUMBER = re.compile(r"\s*(\d{1,3}(?:\.\d+)?)\s*(?:/\s*(10|100))?\s*", re.ASCII)
@@ -32,18 +31,19 @@ _READ = (
 Window = tuple[date, date]
 
 
-def windows(sessions: Sequence[Session], today: date) -> tuple[Window, ...]:
-    """Return the spans of days in which a score can matter: the baseline's, and those around earlier needling."""
-    found = [(today - BASELINE_WINDOW, today)]
-    for modality in {session.modality for session in sessions}:
-        same = [session for session in sessions if session.modality is modality]
-        first, last = min(s.first for s in same), max(s.last for s in same)
-        found += [(_back(first, TWELVE_WEEKS), first), (last, min(today, last + TWELVE_WEEKS))]
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A scale of 0 to 10 points.
 
+    Attributes:
+        name: how a card names an entry, such as pain score.
+        scores: value set of the observations that are scores.
+        answers: value set of coded answers, whose displays are their points.
+    """
 
-def _back(day: date, span: timedelta) -> date:
-    return day - span if day - date.min > span else date.min
+    name: str
+    scores: str
+    answers: str
 
 
 @dataclass(slots=True)
@@ -55,18 +55,18 @@ class ScoresRead:
         lost: elements that could not be read.
     """
 
-    scores: list[PainScore] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
     lost: list[Entry] = field(default_factory=list)
     unreadable: list[Entry] = field(default_factory=list)
 
 
-def read(chart: Chart, guideline: Guideline, spans: Sequence[Window]) -> ScoresRead:
-    """Read the pain scores that fall into one of the spans."""
+def read(chart: Chart, value_sets: ValueSets, scale: Scale, spans: Sequence[Window]) -> ScoresRead:
+    """Read the scores that fall into one of the spans."""
     read_scores = ScoresRead()
     earliest = min(first for first, _ in spans).isoformat()
 
     def may_matter(resources: Sequence[Resource]) -> Sequence[Resource]:
-        """Leave out what is long past, as a comparison of the written dates shows, and what is no pain score."""
+        """Leave out what is long past, as a comparison of the written dates shows, and what is no score."""
         recent = [
             resource
             for resource in resources
@@ -75,14 +75,14 @@ def read(chart: Chart, guideline: Guideline, spans: Sequence[Window]) -> ScoresR
             or taken[4:5] != "-"  # no date of FHIR's form, so that nothing can be compared
         ]
         panels = [resource for resource in recent if "component" in resource]
-        return panels + guideline.value_sets.meaningful([one for one in recent if "component" not in one])
+        return panels + value_sets.meaningful([one for one in recent if "component" not in one])
 
     for resource in chart.entries("Observation", may_matter):
         too_many = len(listed(resource.get("component"))) > MOST_COMPONENTS
-        parts = tuple(_score_parts(resource, guideline))
+        parts = tuple(_score_parts(resource, value_sets, scale))
         if not (parts or too_many) or word(resource.get("status")) not in _COUNTED:
             continue
-        entry = Entry(reference_to(resource), "pain score")
+        entry = Entry(reference_to(resource), scale.name)
         when = _taken(resource)
         if when is not None and not any(first <= when.earliest <= last for first, last in spans):
             continue
@@ -91,23 +91,23 @@ def read(chart: Chart, guideline: Guideline, spans: Sequence[Window]) -> ScoresR
             continue
         reading = elements.read(resource, _READ)
         read_scores.lost += lost_elements(resource, reading.lost)
-        for part in _score_parts(reading.resource, guideline):
+        for part in _score_parts(reading.resource, value_sets, scale):
             try:
-                points = _points(part, guideline)
+                points = _points(part, value_sets, scale)
             except UnreadableEntry:
                 read_scores.unreadable.append(entry)
             else:
                 if points is not None:
-                    read_scores.scores.append(PainScore(entry, points, when.earliest, when.instant))
+                    read_scores.scores.append(Score(entry, points, when.earliest, when.instant))
     return read_scores
 
 
-def _score_parts(resource: Resource, guideline: Guideline) -> Iterator[Resource]:
-    """Yield the observation itself or those of its components that are pain scores."""
-    if "pain-score" in guideline.value_sets.of_concept(resource.get("code")).value_sets:
+def _score_parts(resource: Resource, value_sets: ValueSets, scale: Scale) -> Iterator[Resource]:
+    """Yield the observation itself or those of its components that are scores."""
+    if scale.scores in value_sets.of_concept(resource.get("code")).value_sets:
         yield resource
     for component in listed(resource.get("component"))[:MOST_COMPONENTS]:
-        if "pain-score" in guideline.value_sets.of_concept(component.get("code")).value_sets:
+        if scale.scores in value_sets.of_concept(component.get("code")).value_sets:
             yield component
 
 
@@ -124,7 +124,7 @@ def _taken(resource: Resource) -> FhirDate | None:
     return None
 
 
-def _points(part: Resource, guideline: Guideline) -> float | None:
+def _points(part: Resource, value_sets: ValueSets, scale: Scale) -> float | None:
     """Return a score on the scale of 0 to 10 points; None when no value was recorded.
 
     Millimetres and values on a documented scale of 0 to 100 are divided by 10.
@@ -146,9 +146,9 @@ def _points(part: Resource, guideline: Guideline) -> float | None:
         if units & {"%", "percent"}:
             raise UnreadableEntry("value")
     elif isinstance(concept, dict):
-        number = _answer(concept, guideline)
+        number = _answer(concept, value_sets, scale)
         if number is None:
-            text = guideline.value_sets.of_concept(concept).words
+            text = value_sets.of_concept(concept).words
     if number is None and isinstance(text, str) and (match := _NUMBER.fullmatch(text)):
         number, out_of_100 = float(match[1]), out_of_100 or match[2] == "100"
     if number is None and not (concept or text):
@@ -161,12 +161,12 @@ def _points(part: Resource, guideline: Guideline) -> float | None:
     return points
 
 
-def _answer(concept: Resource, guideline: Guideline) -> float | None:
+def _answer(concept: Resource, value_sets: ValueSets, scale: Scale) -> float | None:
     """Return the points of a LOINC answer code."""
-    answers = guideline.value_sets.displays["pain-score-answers"]
+    answers = value_sets.displays[scale.answers]
     for coding in listed(concept_in(concept).get("coding")):
         system, code = coding.get("system"), coding.get("code")
-        if "pain-score-answers" in (guideline.value_sets.of_code(system, code) or ()):
+        if scale.answers in (value_sets.of_code(system, code) or ()):
             return float(answers[LOINC, plain(LOINC, code)])
     return None
 

@@ -1,25 +1,26 @@
-"""Condition resources to problems that count: status, meaning and onset; what cannot be read is named."""
+"""Condition resources to problems that count: status, codes and onset; what cannot be read is named."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
+from cds_service.bounds import MOST_REASONS
 from cds_service.fhir import dates, elements, statuses
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
 from cds_service.fhir.chart_text import plain_line
 from cds_service.fhir.dates import FhirDate
 from cds_service.fhir.shapes import concept_in, listed, present
-from cds_service.fhir.value_sets import Concept
-from hooks.dry_needling.findings import Entry, Meaning, Onset, Problem
-from hooks.dry_needling.guideline import Guideline
+from cds_service.fhir.statuses import word
+from cds_service.fhir.value_sets import Concept, ValueSets
+from cds_service.guideline.findings import Entry, Problem, StatedStatus
 
 _ACTIVE = frozenset({"active", "recurrence", "relapse"})
 _RULED_OUT = frozenset({"refuted", "entered-in-error"})
 _UNCONFIRMED = frozenset({"unconfirmed", "provisional", "differential"})
-_MEANINGS = {str(meaning): meaning for meaning in Meaning}
 _ABATEMENTS = ("abatementDateTime", "abatementAge", "abatementPeriod", "abatementRange", "abatementString")
 MOST_WORDS = 80
 """Characters of a chart entry's own words that are shown; the reference names the rest."""
@@ -34,55 +35,69 @@ class UnreadableEntry(Exception):
 
 
 @dataclass(slots=True)
-class DiagnosesRead:
-    """What became of a list of conditions."""
+class ConditionsRead:
+    """What became of a list of conditions.
+
+    Attributes:
+        problems: those that count, those in mere words too.
+        lost: elements of them that could not be read.
+        unreadable: entries of which what decides could not be read.
+    """
 
     problems: list[Problem] = field(default_factory=list)
-    uncoded: list[Entry] = field(default_factory=list)
-    coded_elsewhere: list[Entry] = field(default_factory=list)
     lost: list[Entry] = field(default_factory=list)
     unreadable: list[Entry] = field(default_factory=list)
 
 
-def read(chart: Chart, guideline: Guideline, today: date) -> DiagnosesRead:
-    """Read the patient's conditions. Those that mean nothing to the decision cost one look-up each."""
-    found = DiagnosesRead()
-
-    for resource in chart.entries("Condition", guideline.value_sets.telling):
-        concept = guideline.value_sets.of_concept(resource.get("code"))
-        meanings = meanings_of(concept)
-        entry = entry_of(resource, concept)
+def read(chart: Chart, value_sets: ValueSets, today: date) -> ConditionsRead:
+    """Read the patient's conditions. Those that say nothing to the guideline cost one look-up each."""
+    found = ConditionsRead()
+    for resource in chart.entries("Condition", value_sets.telling):
+        concept = value_sets.of_concept(resource.get("code"))
         try:
             if not counts(resource, today):
                 continue
+            unreadable = concept.empty
         except UnreadableEntry:
-            found.unreadable.append(entry)
+            unreadable = True
+        if unreadable:
+            found.unreadable.append(entry_of(resource, concept))
             continue
-        if meanings:
-            read_problem, lost = problem(resource, concept, meanings, chart)
-            found.problems.append(read_problem)
-            found.lost += lost
-        elif concept.coded_elsewhere:
-            found.coded_elsewhere.append(entry)
-        else:
-            (found.uncoded if concept.texts else found.unreadable).append(entry)
+        read_problem = problem(resource, concept, chart, value_sets)
+        found.problems.append(read_problem)
+        found.lost += lost_elements(resource, read_problem.unread)
     return found
 
 
-def meanings_of(concept: Concept) -> frozenset[Meaning]:
-    """Return what a diagnosis means: by its value sets, by facet words, or that it is something else."""
-    meanings = frozenset(_MEANINGS[name] for name in concept.value_sets | concept.said if name in _MEANINGS)
-    return meanings or (frozenset({Meaning.SOMETHING_ELSE}) if concept.coded else frozenset())
-
-
-def problem(
-    resource: Resource, concept: Concept, meanings: frozenset[Meaning], chart: Chart
-) -> tuple[Problem, list[Entry]]:
-    """Read one condition that counts, and return it with the elements that could not be read."""
+def problem(resource: Resource, concept: Concept, chart: Chart, value_sets: ValueSets) -> Problem:
+    """Read one condition that counts; what of it could not be read is named in it."""
     reading = elements.read(resource, _READ)
-    unconfirmed = bool((statuses.verification(resource.get("verificationStatus")) or frozenset()) & _UNCONFIRMED)
-    read_problem = Problem(entry_of(resource, concept), meanings, _onset(reading.resource, chart), unconfirmed)
-    return read_problem, lost_elements(resource, reading.lost)
+    read = reading.resource
+    words = read.get("onsetString")
+    categories = frozenset(word(coding.get("code")) for coding in _codings(read.get("category")))
+    return Problem(
+        entry=entry_of(resource, concept),
+        concept=concept,
+        onset=_onset(read, chart),
+        recorded=dates.parse(read.get("recordedDate")),
+        onset_words=plain_line(words) if isinstance(words, str) else "",
+        visit="encounter-diagnosis" in categories and "problem-list-item" not in categories,
+        encounter=_reference(read.get("encounter")),
+        status=StatedStatus.ACTIVE if statuses.clinical(resource.get("clinicalStatus")) else StatedStatus.ABSENT,
+        unconfirmed=bool((statuses.verification(resource.get("verificationStatus")) or frozenset()) & _UNCONFIRMED),
+        sites=tuple(value_sets.of_concept(site) for site in listed(read.get("bodySite"))[:MOST_REASONS]),
+        unread=reading.lost,
+    )
+
+
+def _codings(concepts: object) -> Iterator[dict[str, Any]]:
+    for concept in listed(concepts)[:MOST_REASONS]:
+        yield from listed(concept_in(concept).get("coding"))[:MOST_REASONS]
+
+
+def _reference(value: object) -> str:
+    reference = value.get("reference") if isinstance(value, dict) else None
+    return reference if isinstance(reference, str) else ""
 
 
 def lost_elements(resource: Resource, lost: Iterable[str]) -> list[Entry]:
@@ -132,20 +147,13 @@ def _first_code(concept: object) -> str:
     return next((plain_line(str(code)) for code in codes if isinstance(code, str | int) and code), "")
 
 
-def _onset(resource: Resource, chart: Chart) -> Onset | None:
+def _onset(resource: Resource, chart: Chart) -> FhirDate | None:
     """Return when a condition began; onsetString and onsetRange say nothing that can be computed with."""
     period = resource.get("onsetPeriod")
     when = dates.parse(resource.get("onsetDateTime"))
     if when is None and isinstance(period, dict):
         when = dates.parse(period.get("start"))
-    if when is None:
-        when = _onset_by_age(resource.get("onsetAge"), chart)
-    if when is not None:
-        return Onset(when.earliest, when.latest, when.words)
-    recorded = dates.parse(resource.get("recordedDate"))
-    if recorded is None:
-        return None
-    return Onset(recorded.earliest, recorded.latest, recorded.words, at_least=True)
+    return when or _onset_by_age(resource.get("onsetAge"), chart)
 
 
 def _onset_by_age(age: object, chart: Chart) -> FhirDate | None:

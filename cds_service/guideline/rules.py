@@ -1,18 +1,17 @@
-"""Reads a guideline's knowledge folder at start and refuses what is wrong by file, entry and key."""
+"""Reads rules.toml and evidence.toml at start, and refuses what is wrong by file, entry and key."""
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from cds_service.decision import Condition, FactSpace, FactValue, Note, Rule, Table, never_reached
 from cds_service.errors import KnowledgeError
+from cds_service.guideline import toml_files
+from cds_service.guideline.table import Condition, FactSpace, FactValue, Note, Rule, Table, never_reached
+from cds_service.guideline.toml_files import check_keys, did_you_mean, unknown
 
 INDICATORS = ("info", "warning", "critical")
 READ_AS = ("full text", "abstract", "guideline summary", "source document only")
@@ -51,10 +50,18 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the [guideline] table says: whose content this is and when it is reviewed."""
+    """What the [guideline] table says: what this is, whose content it is and when it is reviewed.
+
+    Attributes:
+        description: what its services do, as discovery lists it.
+        usage: what they read, and what else whoever calls them should know.
+        closing: the last line of every card.
+    """
 
     id: str
     title: str
+    description: str
+    usage: str
     version: str
     owner: str
     reviewed: date
@@ -63,21 +70,17 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
-    """A guideline's content: identity, evidence and decision table, and a fingerprint of all its files."""
+class Rules:
+    """What rules.toml and evidence.toml say: whose content this is, its statements by id, and the decision table."""
 
     identity: Identity
     evidence: Mapping[str, Evidence]
     table: Table
-    fingerprint: str
-
-    @property
-    def version(self) -> str:
-        """Return the version that every answer carries: number and fingerprint."""
-        return f"{self.identity.version}+{self.fingerprint}"
 
 
-_GUIDELINE_KEYS = {"id": str, "title": str, "version": str, "owner": str, "closing": str}
+_GUIDELINE_KEYS = {
+    "id": str, "title": str, "description": str, "usage": str, "version": str, "owner": str, "closing": str,
+}  # fmt: skip
 _EVIDENCE_KEYS = dict.fromkeys(
     ("label", "statement", "population", "strength", "certainty", "citation", "read_as"), str
 )
@@ -85,8 +88,8 @@ _REVIEW_KEYS = {"reviewed": date, "next_review": date}
 _RULE_TEXTS = {"summary": str, "detail": str, "topic": str, "source": str}
 
 
-def load(folder: Path, space: FactSpace, suggestions: tuple[str, ...]) -> Knowledge:
-    """Load rules.toml and evidence.toml of a knowledge folder.
+def read(folder: Path, space: FactSpace, suggestions: Sequence[str]) -> Rules:
+    """Read rules.toml and evidence.toml of a knowledge folder.
 
     Args:
         folder: the folder.
@@ -96,39 +99,20 @@ def load(folder: Path, space: FactSpace, suggestions: tuple[str, ...]) -> Knowle
     Raises:
         KnowledgeError: something is wrong; the message names file, entry and key.
     """
-    evidence = _evidence(_toml(folder / "evidence.toml"))
-    document = _toml(folder / "rules.toml")
+    evidence = _evidence(toml_files.read(folder / "evidence.toml"))
+    document = toml_files.read(folder / "rules.toml")
     known = {"guideline", "rule", "note"}
     for key in document.keys() - known:
         raise KnowledgeError(f"rules.toml: {key}: there is no such table; there are {', '.join(sorted(known))}")
     header = document.get("guideline")
     if not isinstance(header, dict):
         raise KnowledgeError("rules.toml: guideline: the table is missing")
-    where = "rules.toml: guideline"
-    _check(where, header, {**_GUIDELINE_KEYS, **_REVIEW_KEYS})
+    check_keys("rules.toml: guideline", header, {**_GUIDELINE_KEYS, **_REVIEW_KEYS})
     rules = tuple(_rule(entry, space, evidence, suggestions) for entry in _tables(document, "rule"))
     notes = tuple(_note(entry, space, evidence, suggestions, rules) for entry in _tables(document, "note"))
     table = Table(rules, notes)
     _check_table(table, space, evidence)
-    return Knowledge(Identity(**header), evidence, table, fingerprint(folder))
-
-
-def fingerprint(folder: Path) -> str:
-    """Return the first 12 digits of a hash over all knowledge files, so that a changed text is never mistaken."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".toml", ".json"):
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise KnowledgeError(f"{path.name}: the file is missing") from None
-    except tomllib.TOMLDecodeError as fault:
-        raise KnowledgeError(f"{path.name}: is not TOML: {fault}") from None
+    return Rules(Identity(**header), evidence, table)
 
 
 def _tables(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
@@ -138,31 +122,11 @@ def _tables(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return tables
 
 
-def _check(where: str, entry: Mapping[str, Any], required: Mapping[str, type], optional: tuple[str, ...] = ()) -> None:
-    """Refuse missing, unknown and wrong-typed keys of one entry."""
-    for key in entry:
-        if key not in required and key not in optional:
-            raise KnowledgeError(f"{where}: {_unknown('key', key, (*required, *optional))}")
-    for key, kind in required.items():
-        if key not in entry:
-            raise KnowledgeError(f"{where}: {key}: is missing")
-        if type(entry[key]) is not kind or entry[key] == "":
-            words = {str: "text", list: "a list", dict: "a table", date: "a date such as 2026-11-23"}[kind]
-            raise KnowledgeError(f"{where}: {key}: must be {words}")
-
-
-def _unknown(what: str, name: object, known: tuple[object, ...]) -> str:
-    close = get_close_matches(str(name), [str(item) for item in known], n=1)
-    return f"no {what} is called {str(name)!r}" + (f"; did you mean {close[0]!r}?" if close else "")
-
-
 def _evidence(document: Mapping[str, Any]) -> dict[str, Evidence]:
     found: dict[str, Evidence] = {}
     for name, entry in document.items():
         where = f"evidence.toml: {name}"
-        if not isinstance(entry, dict):
-            raise KnowledgeError(f"{where}: must be a table, [{name}]")
-        _check(where, entry, {**_EVIDENCE_KEYS, **_REVIEW_KEYS}, ("url", "remark", "context"))
+        check_keys(where, entry, {**_EVIDENCE_KEYS, **_REVIEW_KEYS}, ("url", "remark", "context"))
         if not entry["read_as"].startswith(READ_AS):
             raise KnowledgeError(f"{where}: read_as: must begin with one of {', '.join(READ_AS)}")
         if entry["next_review"] <= entry["reviewed"]:
@@ -172,14 +136,14 @@ def _evidence(document: Mapping[str, Any]) -> dict[str, Evidence]:
 
 
 def _rule(
-    entry: dict[str, Any], space: FactSpace, evidence: Mapping[str, Evidence], suggestions: tuple[str, ...]
+    entry: dict[str, Any], space: FactSpace, evidence: Mapping[str, Evidence], suggestions: Sequence[str]
 ) -> Rule:
     where = f"rules.toml: rule {entry.get('id', '(without id)')}"
     if entry.get("silent") is True:
-        _check(where, entry, {"id": str, "name": str, "when": dict}, ("silent",))
-        return Rule(entry["id"], entry["name"], _when(where, entry["when"], space), silent=True)
+        check_keys(where, entry, {"id": str, "name": str, "when": dict}, ("silent",))
+        return Rule(entry["id"], entry["name"], conditions(where, entry["when"], space), silent=True)
     required = {"id": str, "name": str, "when": dict, "indicator": str, "evidence": list, **_RULE_TEXTS}
-    _check(where, entry, required, ("suggestions", "silent"))
+    check_keys(where, entry, required, ("suggestions", "silent"))
     if entry["indicator"] not in INDICATORS:
         raise KnowledgeError(f"{where}: indicator: must be one of {', '.join(INDICATORS)}")
     if not entry["topic"].isalnum() or len(entry["topic"]) > 100:
@@ -189,7 +153,7 @@ def _rule(
     return Rule(
         id=entry["id"],
         name=entry["name"],
-        when=_when(where, entry["when"], space),
+        when=conditions(where, entry["when"], space),
         indicator=entry["indicator"],
         evidence=tuple(entry["evidence"]),
         suggestions=tuple(entry.get("suggestions", ())),
@@ -201,22 +165,22 @@ def _note(
     entry: dict[str, Any],
     space: FactSpace,
     evidence: Mapping[str, Evidence],
-    suggestions: tuple[str, ...],
+    suggestions: Sequence[str],
     rules: tuple[Rule, ...],
 ) -> Note:
     where = f"rules.toml: note {entry.get('id', '(without id)')}"
     required = {"id": str, "rules": list, "when": dict, "text": str}
-    _check(where, entry, required, ("evidence", "checklist", "suggestion"))
+    check_keys(where, entry, required, ("evidence", "checklist", "suggestion"))
     for name in entry["rules"]:
         if name not in {rule.id for rule in rules if not rule.silent}:
             carded = tuple(rule.id for rule in rules if not rule.silent)
-            raise KnowledgeError(f"{where}: rules: {_unknown('rule with a card', name, carded)}")
+            raise KnowledgeError(f"{where}: rules: {unknown('rule with a card', name, carded)}")
     _check_cited(where, entry.get("evidence", ()), evidence)
     _check_suggestions(where, [entry["suggestion"]] if "suggestion" in entry else [], suggestions)
     return Note(
         id=entry["id"],
         rules=tuple(entry["rules"]),
-        when=_when(where, entry["when"], space),
+        when=conditions(where, entry["when"], space),
         text=entry["text"],
         evidence=tuple(entry.get("evidence", ())),
         checklist=entry.get("checklist", False) is True,
@@ -224,18 +188,21 @@ def _note(
     )
 
 
-def _when(where: str, conditions: Mapping[str, Any], space: FactSpace) -> tuple[Condition, ...]:
+def conditions(where: str, when: Mapping[str, Any], space: FactSpace) -> tuple[Condition, ...]:
+    """Read a `when`: facts, each with the value or the list of values that it may have.
+
+    Raises:
+        KnowledgeError: there is no such fact, or it never has this value.
+    """
     found = []
-    for fact, wanted in conditions.items():
+    for fact, accepted in when.items():
         if fact not in space:
-            raise KnowledgeError(f"{where}: when: {_unknown('finding', fact, tuple(space))}")
-        accepted: tuple[FactValue, ...] = tuple(wanted) if isinstance(wanted, list) else (wanted,)
-        for value in accepted:
+            raise KnowledgeError(f"{where}: when: {unknown('finding', fact, tuple(space))}")
+        values: tuple[FactValue, ...] = tuple(accepted) if isinstance(accepted, list) else (accepted,)
+        for value in values:
             if not any(value is possible or (type(value) is str and value == possible) for possible in space[fact]):
-                close = get_close_matches(str(value), [str(possible) for possible in space[fact]], n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise KnowledgeError(f"{where}: when: {fact} is never {value!r}{hint}")
-        found.append(Condition(fact, accepted))
+                raise KnowledgeError(f"{where}: when: {fact} is never {value!r}{did_you_mean(value, space[fact])}")
+        found.append(Condition(fact, values))
     return tuple(found)
 
 
@@ -245,10 +212,10 @@ def _check_cited(where: str, ids: tuple[object, ...] | list[object], evidence: M
             raise KnowledgeError(f"{where}: evidence: {name} is not in evidence.toml")
 
 
-def _check_suggestions(where: str, names: list[object], known: tuple[str, ...]) -> None:
+def _check_suggestions(where: str, names: list[object], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
-            raise KnowledgeError(f"{where}: suggestions: {_unknown('suggestion', name, known)}")
+            raise KnowledgeError(f"{where}: suggestions: {unknown('suggestion', name, known)}")
 
 
 def _check_table(table: Table, space: FactSpace, evidence: Mapping[str, Evidence]) -> None:

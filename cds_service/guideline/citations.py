@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cds_service.knowledge import Evidence, Knowledge
+from cds_service.guideline.rules import Evidence, Rules
 from cds_service.protocol import Coding, Link, Source
 
 TOPIC_SYSTEM = "urn:dry-needling-cds:topic"
@@ -41,22 +41,22 @@ class Citations:
     pages: Mapping[str, Link]
 
 
-def cite(knowledge: Knowledge, evidence_url: str) -> Citations:
+def cite(content: Rules, evidence_url: str) -> Citations:
     """Word the citations of a guideline.
 
     Args:
         evidence_url: of the evidence page.
     """
-    rules = [rule for rule in knowledge.table.rules if not rule.silent]
+    rules = [rule for rule in content.table.rules if not rule.silent]
     sources = {}
     for rule in rules:
-        source = knowledge.evidence[rule.source]
+        source = content.evidence[rule.source]
         topic = Coding(system=TOPIC_SYSTEM, code=rule.topic, display=rule.name.replace("-", " "))
         sources[rule.id] = Source(label=source.label, topic=topic)
         if source.url:
             sources[rule.id]["url"] = source.url
     return Citations(
-        statements={name: _citation(item) for name, item in knowledge.evidence.items()},
+        statements={name: _citation(item) for name, item in content.evidence.items()},
         sources=sources,
         pages={rule.id: _link("Decision table and evidence", f"{evidence_url}#{rule.id}") for rule in rules},
     )

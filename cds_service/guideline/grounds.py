@@ -1,11 +1,12 @@
-"""Grounds: the chart entries behind a fact, and how they are told in words."""
+"""What an assessment answers: facts with their grounds, which are the chart entries behind a fact, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from hooks.dry_needling.findings import Entry, PainScore, Problem, Session
+from cds_service.guideline.findings import Entry, Problem, Score, Session
 
 STATED_REASON = "stated_reason"
 """Grounds under this name tell the order's own reason when the evidence says nothing about it; no rule tests it."""
@@ -21,7 +22,7 @@ class Ground:
     Attributes:
         fact: the fact's name.
         role: what the entries were taken as, in words, such as "low back pain (problem list)".
-        entries: the entries, in a fixed order.
+        entries: the entries, in a fixed order; none where the words say that nothing was found.
         words: what they say, such as "Chronic low back pain (since 2014-02-06, 5 entries)".
     """
 
@@ -29,6 +30,23 @@ class Ground:
     role: str
     entries: tuple[Entry, ...]
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Facts about one order, or about the patient where a hook has no orders, with their grounds.
+
+    Attributes:
+        facts: an instance of the guideline's facts class.
+        grounds: what the facts rest on, in the order in which a card tells it.
+        decides_alone: no required prefetch key that is missing could change the answer; otherwise it is 412.
+        values: words for the placeholders of notes, by name.
+    """
+
+    facts: Any
+    grounds: tuple[Ground, ...] = ()
+    decides_alone: bool = False
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 def of_problems(fact: str, role: str, problems: Iterable[Problem], reasons: frozenset[Problem]) -> Iterable[Ground]:
@@ -62,15 +80,15 @@ def of_sessions(fact: str, sessions: Iterable[Session]) -> Iterable[Ground]:
         yield Ground(fact, "earlier sessions", tuple(sorted({s.entry for s in found})), words)
 
 
-def of_scores(fact: str, role: str, scores: Iterable[PainScore | None]) -> Iterable[Ground]:
-    """Yield one ground for pain scores, in the order given."""
+def of_scores(fact: str, role: str, scores: Iterable[Score | None]) -> Iterable[Ground]:
+    """Yield one ground for scores, in the order given."""
     found = tuple(score for score in scores if score)
     if found:
         yield Ground(fact, role, tuple(score.entry for score in found), "; ".join(scored(score) for score in found))
 
 
-def scored(score: PainScore | None) -> str:
-    """Return a pain score with its scale and day, or nothing."""
+def scored(score: Score | None) -> str:
+    """Return a score with its scale and day, or nothing."""
     return f"{score.points:g}/10 on {score.day.isoformat()}" if score else ""
 
 
@@ -109,11 +127,15 @@ def _told(problems: tuple[Problem, ...]) -> str:
 
 
 def _told_once(same: list[Problem]) -> str:
-    onsets = [p.onset for p in same if p.onset]
+    began = [
+        (when.latest, "recorded" if problem.onset is None else "since", when.words)
+        for problem in same
+        if (when := problem.onset or problem.recorded)
+    ]
     details = []
-    if onsets:
-        earliest = min(onsets, key=lambda onset: (onset.latest, onset.at_least, onset.words))
-        details.append(f"{'recorded' if earliest.at_least else 'since'} {earliest.words}")
+    if began:
+        _, since, words = min(began, key=lambda told: (told[0], told[1] == "recorded", told[2]))
+        details.append(f"{since} {words}")
     if len(same) > 1:
         details.append(f"{len(same)} entries")
     return same[0].entry.display + (f" ({', '.join(details)})" if details else "")

@@ -1,0 +1,192 @@
+"""Procedures, service requests and care plans to what was done and what is active: sessions, treatments, therapy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+
+from cds_service.bounds import MOST_COMPONENTS
+from cds_service.fhir import dates, elements
+from cds_service.fhir.bundles import Resource
+from cds_service.fhir.chart import Chart, reference_to
+from cds_service.fhir.dates import FhirDate
+from cds_service.fhir.shapes import in_r4, listed
+from cds_service.fhir.statuses import is_true, word
+from cds_service.fhir.value_sets import ValueSets
+from cds_service.guideline.conditions import entry_of, lost_elements, shown
+from cds_service.guideline.findings import Entry, Session
+from cds_service.guideline.orders import OrderKinds
+
+_READ_PROCEDURE = ("status", "code", "performedDateTime", "performedPeriod")
+_READ_REQUEST = ("status", "intent", "code", "doNotPerform")
+_READ_PLAN = ("status", "intent", "category", "activity")
+_PLAN_LISTS = ("category", "activity")
+_ENDED_ACTIVITY = ("cancelled", "stopped", "completed", "entered-in-error", "not-started")
+
+
+@dataclass(frozen=True, slots=True)
+class CareSought:
+    """What a guideline looks for.
+
+    Attributes:
+        kinds: the kinds of orders whose completed sessions are read.
+        therapy: value set of therapies that may have been tried or be active.
+        treatment: value set of one more treatment that may have been done; "" for none.
+    """
+
+    kinds: OrderKinds
+    therapy: str
+    treatment: str = ""
+
+
+@dataclass(slots=True)
+class CareRead:
+    """What became of procedures, requests and plans."""
+
+    sessions: list[Session] = field(default_factory=list)
+    treated: list[Entry] = field(default_factory=list)
+    care_tried: list[Entry] = field(default_factory=list)
+    active_therapy: list[Entry] = field(default_factory=list)
+    lost: list[Entry] = field(default_factory=list)
+    unreadable: list[Entry] = field(default_factory=list)
+
+
+def read(chart: Chart, value_sets: ValueSets, sought: CareSought, drafts: Iterable[Resource], today: date) -> CareRead:
+    """Read care that was given, and care that is active or ordered in the same session.
+
+    Args:
+        chart: the patient's.
+        value_sets: the guideline's.
+        sought: what to look for.
+        drafts: the draft orders that count as orders, selected or not.
+        today: sessions that lie ahead are unreadable.
+    """
+    reader = _Reader(value_sets, sought, today)
+    therapies = [*reader.procedures(chart), *reader.requests(chart)]
+    for draft in drafts:
+        if reader.is_therapy(draft.get("code")):
+            reader.found.active_therapy.append(reader.entry(draft))
+    reader.found.active_therapy += reader.planned(chart)
+    reader.keep_latest(therapies)
+    return reader.found
+
+
+_Dated = tuple[str, Resource]
+"""A therapy and its date as written: enough to find the latest."""
+
+
+class _Reader:
+    """Reads one chart for one guideline, and collects what it finds."""
+
+    def __init__(self, value_sets: ValueSets, sought: CareSought, today: date) -> None:
+        self.found = CareRead()
+        self._value_sets = value_sets
+        self._sought = sought
+        self._today = today
+
+    def is_therapy(self, concept: object) -> bool:
+        """Return whether a concept is a therapy that is looked for."""
+        return self._sought.therapy in self._value_sets.of_concept(concept).value_sets
+
+    def entry(self, resource: Resource) -> Entry:
+        """Name a chart entry by its code."""
+        return entry_of(resource, self._value_sets.of_concept(resource.get("code")))
+
+    def procedures(self, chart: Chart) -> Iterator[_Dated]:
+        """Read sessions and treatments; yield the therapies.
+
+        Words count only for a procedure that has no code of a system we know: history is long, and coded.
+        """
+        for sent in chart.entries("Procedure", self._value_sets.meaningful):
+            resource = in_r4(sent)
+            status = word(resource.get("status"))
+            if status not in ("completed", "in-progress"):
+                continue
+            concept = self._value_sets.of_concept(resource.get("code"))
+            if self._sought.therapy in concept.value_sets:
+                yield _written(resource.get("performedDateTime"), resource.get("performedPeriod")), resource
+            elif status == "completed" and self._sought.treatment in concept.value_sets:
+                self._keep(resource, _READ_PROCEDURE, self.found.treated)
+            elif status == "completed" and (kind := self._sought.kinds.kind_of(concept)):
+                self._read_session(resource, kind)
+
+    def requests(self, chart: Chart) -> Iterator[_Dated]:
+        """Read therapies that are active on request; yield all that were ordered, as care that was tried."""
+        for request in chart.entries("ServiceRequest"):
+            status = word(request.get("status"))
+            if status not in ("active", "completed") or is_true(request.get("doNotPerform")):
+                continue
+            if not self.is_therapy(request.get("code")):
+                continue
+            if status == "active" and not self.found.active_therapy:
+                self._keep(request, _READ_REQUEST, self.found.active_therapy)
+            yield _written(request.get("authoredOn")), request
+
+    def _read_session(self, resource: Resource, kind: str) -> None:
+        """Read one completed session. A partial date is read so that it never lengthens the span between sessions."""
+        entry = self.entry(resource)
+        reading = elements.read(resource, _READ_PROCEDURE)
+        self.found.lost += lost_elements(resource, reading.lost)
+        first, last = _performed(reading.resource)
+        if first is None or last is None or first.earliest > self._today:
+            self.found.unreadable.append(entry)
+            return
+        begin = min(first.latest, self._today)
+        self.found.sessions.append(Session(entry, kind, begin, max(begin, min(last.earliest, self._today))))
+
+    def keep_latest(self, therapies: list[_Dated]) -> None:
+        """Keep the latest therapy: one is enough to say that care was tried."""
+        if therapies:
+            _, resource = max(therapies, key=_latest)
+            names = _READ_PROCEDURE if resource["resourceType"] == "Procedure" else _READ_REQUEST
+            self._keep(resource, names, self.found.care_tried)
+
+    def planned(self, chart: Chart) -> Iterator[Entry]:
+        """Yield the therapy of active care plans."""
+        for plan in chart.entries("CarePlan"):
+            if word(plan.get("status")) != "active":
+                continue
+            if any(isinstance(found := plan.get(name), list) and len(found) > MOST_COMPONENTS for name in _PLAN_LISTS):
+                self.found.unreadable.append(Entry(reference_to(plan), "care plan"))
+                continue
+            concepts = [concept for concept in _plan_concepts(plan) if self.is_therapy(concept)]
+            if not concepts:
+                continue
+            self.found.lost += lost_elements(plan, elements.read(plan, _READ_PLAN).lost)
+            yield Entry(reference_to(plan), shown(self._value_sets.of_concept(concepts[0]).words or "care plan"))
+
+    def _keep(self, resource: Resource, names: tuple[str, ...], kept: list[Entry]) -> None:
+        kept.append(self.entry(resource))
+        self.found.lost += lost_elements(resource, elements.read(resource, names).lost)
+
+
+def _performed(resource: Resource) -> tuple[FhirDate | None, FhirDate | None]:
+    """Return the first and the last day of a procedure; both the same when only one is given."""
+    when = dates.parse(resource.get("performedDateTime"))
+    if when is not None:
+        return when, when
+    period = resource.get("performedPeriod")
+    if not isinstance(period, dict):
+        return None, None
+    start, end = dates.parse(period.get("start")), dates.parse(period.get("end"))
+    return start or end, end or start
+
+
+def _latest(item: _Dated) -> tuple[str, str]:
+    written, resource = item
+    return written, reference_to(resource)
+
+
+def _written(when: object, period: object = None) -> str:
+    if when is None and isinstance(period, dict):
+        when = period.get("start") or period.get("end")
+    return when if isinstance(when, str) else ""
+
+
+def _plan_concepts(plan: Resource) -> Iterator[object]:
+    yield from listed(plan.get("category"))
+    for activity in listed(plan.get("activity")):
+        detail = activity.get("detail")
+        if isinstance(detail, dict) and word(detail.get("status")) not in _ENDED_ACTIVITY:
+            yield detail.get("code")

@@ -1,0 +1,245 @@
+"""Draft orders: which are meant and what they are for. Read once, without a chart; their reasons later, with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from cds_service.bounds import MOST_CONTAINED, MOST_REASONS
+from cds_service.fhir import elements
+from cds_service.fhir.bundles import Resource, entries_of, is_resource
+from cds_service.fhir.chart import Chart
+from cds_service.fhir.shapes import concept_in, in_r4, listed, present
+from cds_service.fhir.statuses import is_true, word
+from cds_service.fhir.systems import canonical, plain
+from cds_service.fhir.value_sets import Concept, ValueSets
+from cds_service.guideline.conditions import UnreadableEntry, counts, entry_of, lost_elements, problem
+from cds_service.guideline.findings import Entry, OrderFindings, Problem
+from cds_service.guideline.orders import OrderKinds
+
+_NO_ORDER = ("revoked", "completed", "entered-in-error", "cancelled")  # cancelled is ProcedureRequest's word in STU3
+_TYPES = ("ServiceRequest", "ProcedureRequest")
+_CONDITION = re.compile(r"(?:https?://[^\s?#]+/)?Condition/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_READ = (
+    "status", "intent", "code", "doNotPerform", "encounter", "requester", "bodySite", "reasonCode", "reasonReference",
+    "note",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A draft order that the guideline is about; where a hook has no orders, the patient stands in its place.
+
+    Attributes:
+        kind: id of its kind, as in orders.toml.
+        concept: what is ordered.
+        id: the order's id, or "" when it has none: then nothing can be suggested for it.
+        codes: its codes, as far as they are in a value set that marks the guideline's orders.
+        identity: what tells orders of the same thing: its codes, or its words where it has none.
+        resource: the order as sent.
+        lost: elements of it that could not be read.
+        conforms: nothing of it was lost and it holds nothing beyond what is read, so that it can be built upon.
+    """
+
+    entry: Entry
+    kind: str = ""
+    concept: Concept = field(default_factory=Concept)
+    id: str = ""
+    codes: tuple[str, ...] = ()
+    identity: str = ""
+    resource: Resource = field(default_factory=dict)
+    lost: tuple[Entry, ...] = ()
+    conforms: bool = False
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Return the conditions outside of itself that the order's reason refers to."""
+        found = (reference.get("reference") for reference in _referenced(in_r4(self.resource)))
+        return tuple(target for target in found if isinstance(target, str) and _CONDITION.fullmatch(target))
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDraft:
+    """A draft order as the trace lists it: what became of it and why."""
+
+    entry: Entry
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """What became of the draft orders.
+
+    Attributes:
+        orders: the orders that the guideline is about and that are meant.
+        active: every draft that counts as an order, selected or not.
+        seen: all drafts with what became of each, for the trace.
+        unreadable: entries that are no resources, or orders that hold more than is read.
+        unmatched_selections: how many selections name no draft order.
+        without_code: how many draft orders have neither a code nor words that can be read.
+    """
+
+    orders: tuple[Draft, ...] = ()
+    active: tuple[Resource, ...] = ()
+    seen: tuple[SeenDraft, ...] = ()
+    unreadable: tuple[Entry, ...] = ()
+    unmatched_selections: int = 0
+    without_code: int = 0
+
+
+def read(
+    bundle: Mapping[str, Any], selections: tuple[str, ...] | None, kinds: OrderKinds, value_sets: ValueSets
+) -> Drafts:
+    """Read the draft orders.
+
+    Args:
+        bundle: the draft Bundle, whatever it holds.
+        selections: the selected orders of order-select; None means every order (order-sign).
+        kinds: the kinds of orders that the guideline is about.
+        value_sets: the guideline's.
+    """
+    orders: list[Draft] = []
+    active: list[Resource] = []
+    seen: list[SeenDraft] = []
+    unreadable: list[Entry] = []
+    without_code = 0
+    named: set[_Name] = set()
+    selected = frozenset(name for selection in selections or () for name in _names_in(selection))
+    for number, sent, full_url in entries_of(bundle):
+        if not is_resource(sent):
+            unreadable.append(Entry(f"draftOrders entry {number}", "draft order"))
+            continue
+        resource = in_r4(sent)
+        concept = value_sets.of_concept(resource.get("code"))
+        entry = entry_of(resource, concept)
+        names = _names_of(resource, full_url)
+        named |= names
+        if resource["resourceType"] not in _TYPES:
+            seen.append(SeenDraft(entry, "not a request for a procedure"))
+            continue
+        if is_true(resource.get("doNotPerform")) or word(resource.get("status")) in _NO_ORDER:
+            seen.append(SeenDraft(entry, "no order: not to be performed, or already over"))
+            continue
+        active.append(resource)
+        without_code += concept.empty
+        kind = kinds.kind_of(concept)
+        if not kind:
+            seen.append(SeenDraft(entry, "not what this guideline is about"))
+        elif selections is not None and selected.isdisjoint(names):
+            seen.append(SeenDraft(entry, "not selected"))
+        else:
+            order = _order(sent, entry, kind, concept, kinds, value_sets)
+            seen.append(SeenDraft(entry, f"considered as {kind}"))
+            orders.append(order)
+            if _holds_more_than_is_read(resource):
+                unreadable.append(entry)
+    unmatched = sum(named.isdisjoint(_names_in(selection)) for selection in set(selections or ()))
+    return Drafts(tuple(orders), tuple(active), tuple(seen), tuple(unreadable), unmatched, without_code)
+
+
+_Name = str | tuple[str, str]
+"""What a draft order goes by: a full URL, or resource type and id; the type is "" where only the id is given."""
+
+
+def _names_in(selection: str) -> tuple[_Name, _Name]:
+    """Return what a selection may mean: `Type/id`, a bare id, or a URL, whatever version it names."""
+    unversioned = selection.split("/_history/", 1)[0]
+    kind, _, identifier = unversioned.rpartition("/")
+    return unversioned, (kind.rpartition("/")[-1], identifier)
+
+
+def _names_of(resource: Resource, full_url: str) -> set[_Name]:
+    """Return the names under which a draft may be selected."""
+    names: set[_Name] = {full_url} if full_url else set()
+    identifier = resource.get("id")
+    if isinstance(identifier, str) and identifier:
+        names |= {(resource["resourceType"], identifier), ("", identifier), f"urn:uuid:{identifier}"}
+    return names
+
+
+def _holds_more_than_is_read(order: Resource) -> bool:
+    """Return whether reasons, body sites or contained resources of an order stay unread, because there are too many."""
+    return (
+        len(listed(order.get("reasonCode"))) + len(listed(order.get("reasonReference"))) > MOST_REASONS
+        or len(listed(order.get("bodySite"))) > MOST_REASONS
+        or len(listed(order.get("contained"))) > MOST_CONTAINED
+    )
+
+
+def _order(
+    sent: Resource, entry: Entry, kind: str, concept: Concept, kinds: OrderKinds, value_sets: ValueSets
+) -> Draft:
+    resource = in_r4(sent)
+    identifier = resource.get("id")
+    codes = [
+        (system, code)
+        for system, code in _codes(resource)
+        if kinds.value_sets & (value_sets.of_code(system, code) or frozenset())
+    ]
+    lost = lost_elements(resource, elements.read(resource, _READ).lost)
+    return Draft(
+        entry=entry,
+        kind=kind,
+        concept=concept,
+        id=identifier if isinstance(identifier, str) else "",
+        codes=tuple(dict.fromkeys(code for _, code in codes)),
+        identity=" ".join(sorted(f"{system}|{code}" for system, code in codes)) or concept.words.lower(),
+        resource=sent,
+        lost=tuple(lost),
+        conforms=not (lost or _holds_more_than_is_read(resource)),
+    )
+
+
+def _codes(order: Resource) -> Iterator[tuple[str, str]]:
+    for coding in listed(concept_in(order.get("code")).get("coding")):
+        system = canonical(coding.get("system"))
+        if system and (code := plain(system, coding.get("code"))):
+            yield system, code
+
+
+def findings(draft: Draft, chart: Chart, value_sets: ValueSets, today: date) -> OrderFindings:
+    """Return what an order says, with its reasons resolved in the chart."""
+    order = in_r4(draft.resource)
+    sites = tuple(value_sets.of_concept(site) for site in listed(order.get("bodySite"))[:MOST_REASONS])
+    reasons = tuple(_reasons(draft.entry, order, chart, value_sets, today))
+    return OrderFindings(draft.entry, draft.kind, draft.concept, sites, reasons)
+
+
+def _reasons(entry: Entry, order: Resource, chart: Chart, value_sets: ValueSets, today: date) -> Iterator[Problem]:
+    """Yield an order's reasons that count; one that does not resolve is what its display says, in mere words."""
+    for code in listed(order.get("reasonCode"))[:MOST_REASONS]:
+        concept = value_sets.of_concept(code)
+        if concept.empty and not present(code):
+            continue
+        yield Problem(Entry(entry.reference, entry_of({"code": code}, concept).display), concept)
+    for reference in _referenced(order):
+        resource = chart.resolve(reference.get("reference"), order)
+        try:
+            if resource is not None and resource["resourceType"] == "Condition" and chart.is_about_patient(resource):
+                if not counts(resource, today):
+                    continue
+                concept = value_sets.of_concept(resource.get("code"))
+                if concept.kinds or concept.coded:
+                    yield problem(resource, concept, chart, value_sets)
+                    continue
+        except UnreadableEntry:
+            pass
+        display = reference.get("display")
+        words = value_sets.of_text(display if isinstance(display, str) else "")
+        yield Problem(Entry(entry.reference, words.words or "no words given"), words)
+
+
+def _referenced(order: Resource) -> list[dict[str, Any]]:
+    """Return the references of an order's reason; supportingInfo counts only where nothing else gives a reason."""
+    coded = len(listed(order.get("reasonCode")))
+    references = listed(order.get("reasonReference"))
+    if not references and not coded:
+        references = [item for item in listed(order.get("supportingInfo")) if _may_be_condition(item.get("reference"))]
+    return references[: max(0, MOST_REASONS - coded)]
+
+
+def _may_be_condition(reference: object) -> bool:
+    return isinstance(reference, str) and ("Condition/" in reference or reference.startswith("#"))

@@ -1,0 +1,31 @@
+"""Facts as a frozen dataclass of closed sets: what its fields may hold, and the mapping that a table reads."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from enum import StrEnum
+from typing import Any, get_type_hints
+
+from cds_service.guideline.table import FactSpace, FactValue
+
+
+def space(facts: type) -> FactSpace:
+    """Return every fact of a facts class and the values it can have.
+
+    Raises:
+        TypeError: a field is neither a boolean nor an enumeration of texts, so that its values cannot be listed.
+    """
+    return {name: _values(name, kind) for name, kind in get_type_hints(facts).items()}
+
+
+def _values(name: str, kind: Any) -> tuple[FactValue, ...]:
+    if kind is bool:
+        return True, False
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return tuple(kind)
+    raise TypeError(f"fact {name}: must be a boolean or a StrEnum")
+
+
+def mapping(facts: Any) -> dict[str, FactValue]:
+    """Return facts by name, as the table takes them."""
+    return {item.name: getattr(facts, item.name) for item in fields(facts)}

@@ -1,0 +1,143 @@
+"""A guideline's knowledge folder, loaded whole at start: what decides, what is cited and what words mean."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from cds_service.errors import KnowledgeError
+from cds_service.fhir import value_set_files
+from cds_service.fhir.value_sets import ValueSets
+from cds_service.guideline import citations, orders, phrases, rules, suggestions, templates, toml_files
+from cds_service.guideline.citations import Citations
+from cds_service.guideline.orders import OrderKinds
+from cds_service.guideline.rules import Evidence, Identity
+from cds_service.guideline.suggestions import Actions
+from cds_service.guideline.table import FactSpace, Table
+from cds_service.guideline.templates import PrefetchTemplate
+from cds_service.protocol import SUMMARY_LIMIT, summary_length
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfiguration:
+    """What a site tells a guideline.
+
+    Attributes:
+        value_sets: a folder of ValueSet files whose codes extend the guideline's.
+        public_url: where clients and clinicians reach this server, without a slash at the end; cards link to it.
+    """
+
+    value_sets: Path | None = None
+    public_url: str = "http://127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Who answers for a guideline's content, and when somebody looks at it again."""
+
+    version: str
+    owner: str
+    reviewed: date
+    next_review: date
+    statements: Mapping[str, date]
+    """Next review of each citable statement, by its id."""
+
+    def overdue(self, today: date) -> tuple[str, ...]:
+        """Return what is past its review date: `guideline` for the whole, or ids of statements."""
+        late = [name for name, due in self.statements.items() if due < today]
+        return (("guideline",) if self.next_review < today else ()) + tuple(late)
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All that a guideline's folder holds.
+
+    Attributes:
+        fingerprint: of all files.
+        preview: what the preview offers: `order` and `problem` with label and code, `site` with label and text.
+    """
+
+    identity: Identity
+    evidence: Mapping[str, Evidence]
+    table: Table
+    value_sets: ValueSets
+    orders: OrderKinds
+    templates: tuple[PrefetchTemplate, ...]
+    actions: Actions
+    citations: Citations
+    preview: Mapping[str, list[dict[str, Any]]]
+    fingerprint: str
+
+    @property
+    def version(self) -> str:
+        """Return the version that every answer carries: number and fingerprint."""
+        return f"{self.identity.version}+{self.fingerprint}"
+
+    @property
+    def review(self) -> Review:
+        """Return who owns the content and when it is next reviewed."""
+        identity = self.identity
+        statements = {item.id: item.next_review for item in self.evidence.values()}
+        return Review(self.version, identity.owner, identity.reviewed, identity.next_review, statements)
+
+
+def load(folder: Path, space: FactSpace, site: SiteConfiguration) -> Knowledge:
+    """Load a knowledge folder, and the codes a site adds.
+
+    Args:
+        folder: the folder; its README says what each file holds.
+        space: every fact and the values it can have.
+        site: what the site tells.
+
+    Raises:
+        KnowledgeError: a file is wrong; the message names file, entry and key.
+    """
+    lists = phrases.read(toml_files.read_if_there(folder / "terms.toml"))
+    value_sets = value_set_files.load(folder / "value_sets", site.value_sets, lists)
+    actions = suggestions.read(toml_files.read_if_there(folder / "actions.toml"), space)
+    kinds = orders.read(toml_files.read_if_there(folder / "orders.toml"), value_sets, lists)
+    content = rules.read(folder, space, tuple(actions.suggestions))
+    check_summaries(content.table, kinds)
+    return Knowledge(
+        identity=content.identity,
+        evidence=content.evidence,
+        table=content.table,
+        value_sets=value_sets,
+        orders=kinds,
+        templates=templates.read(toml_files.read_if_there(folder / "prefetch.toml"), value_sets),
+        actions=actions,
+        citations=citations.cite(content, f"{site.public_url}/evidence"),
+        # Beside the folder, not in it: it decides nothing, and a change of it is no new version of what cards say.
+        preview=toml_files.read_if_there(folder.parent / "preview.toml"),
+        fingerprint=fingerprint(folder),
+    )
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the first 12 digits of a hash over all knowledge files, so that a changed text is never mistaken."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".toml", ".json"):
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def check_summaries(table: Table, kinds: OrderKinds) -> None:
+    """Refuse summaries that would be too long (conformance R2) for as many orders of all kinds as a session can hold.
+
+    Raises:
+        KnowledgeError: a summary is too long, or asks for other words; the message names its rule.
+    """
+    longest = kinds.longest_words()
+    for rule in table.rules:
+        where = f"rules.toml: rule {rule.id}: summary"
+        try:
+            summary = rule.summary.format(order=longest)
+        except (KeyError, IndexError, ValueError):
+            raise KnowledgeError(f"{where}: {{order}} is the only placeholder") from None
+        if summary_length(summary) >= SUMMARY_LIMIT:
+            raise KnowledgeError(f"{where}: must stay under {SUMMARY_LIMIT} characters, also for several orders")
