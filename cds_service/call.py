@@ -11,6 +11,7 @@ from typing import Any
 from cds_service import telemetry
 from cds_service.decoding import decode
 from cds_service.errors import CdsError, PrefetchMissing, TooManyResources, UnknownService
+from cds_service.fhir import conformance
 from cds_service.fhir.chart import Chart
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.outcomes import FetchOutcome
@@ -94,12 +95,13 @@ def answer(
     if service is None:
         raise UnknownService("No CDS service answers the hook of this request")
     request = read_request(document, service.hook)
-    drafts = service.drafts(request)
-    chart, outcomes = _chart(service, request, drafts, support)
-    try:
-        guidance = service.advise(request, drafts, chart, today)
-    except CdsError as refused:
-        raise _with_outcomes(refused, outcomes) from None
+    with conformance.bounded():
+        drafts = service.drafts(request)
+        chart, outcomes = _chart(service, request, drafts, support)
+        try:
+            guidance = service.advise(request, drafts, chart, today)
+        except CdsError as refused:
+            raise _with_outcomes(refused, outcomes) from None
     withheld: frozenset[str] = frozenset()
     if support.repeats and guidance.advice:
         withheld = support.repeats(request, service, guidance.advice)

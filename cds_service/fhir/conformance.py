@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -35,10 +38,14 @@ _MODELS: Final[dict[str, type[BaseModel]]] = {
 MOST_FORMS = 20_000
 """Forms that are remembered; what comes after them is validated each time."""
 
+MOST_VALIDATED = 65_536
+"""Bytes of elements that are validated for one call, which takes a twentieth of a second; what comes after them is read
+as sent. The forms of a real chart that are not known yet have a few thousand."""
+
 _MOST_ROUNDS = 5
 """What is wrong behind a fault shows once that is gone; what is still wrong after these rounds goes as a whole."""
 
-_MOST_BYTES = 65_536
+_MOST_BYTES = 16_384
 """Of elements that are validated: those of a real resource have a few hundred. Larger ones are read as sent."""
 
 _MOST_FAULTS = 20
@@ -49,7 +56,22 @@ _LONGEST_PATH = 12
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
 """What models raise for odd data beside a ValidationError, such as KeyError for a resource type there is not."""
 
+_WORDS = re.compile(rb'("(?:code|display|onsetString|text|unit|valueString|version)":)"([^"\\]+)"')
+"""Words and codes. Models take them all as long as they are plain, so a form is the same whatever they say."""
+
 _known: dict[bytes, tuple[Path, ...]] = {}
+_left: ContextVar[list[int] | None] = ContextVar("left", default=None)
+"""How many bytes may still be validated for the call under way, in a list of one; None: without bound."""
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Validate no more than MOST_VALIDATED bytes within the block, whatever a caller sends."""
+    before = _left.set([MOST_VALIDATED])
+    try:
+        yield
+    finally:
+        _left.reset(before)
 
 
 def faults(kind: str, elements: Mapping[str, Any]) -> tuple[Path, ...]:
@@ -58,8 +80,9 @@ def faults(kind: str, elements: Mapping[str, Any]) -> tuple[Path, ...]:
     The text of a fault quotes the data: only where it is goes on from here. An element that is required and not there
     is no fault, and an element that the type does not have is none either: neither can be taken out of what is read.
 
-    Whether a resource conforms depends on its statuses, codes and words, which are the same in chart after chart. So
-    a digest of them is remembered, never what it was made from.
+    Whether a resource conforms depends on the elements and statuses that it has, which are the same in chart after
+    chart; plain words and codes change nothing about it. So a digest of the rest is remembered, never what it was made
+    from.
     """
     model = _model(kind)
     if model is None:
@@ -67,22 +90,52 @@ def faults(kind: str, elements: Mapping[str, Any]) -> tuple[Path, ...]:
     written = orjson.dumps([kind, elements])
     if len(written) > _MOST_BYTES:
         return ()
-    form = blake2b(written, digest_size=16).digest()
+    form = blake2b(_WORDS.sub(_without_plain_words, written), digest_size=16).digest()
     found = _known.get(form)
     if found is None:
-        found = tuple(_found(model, elements))
+        try:
+            found = tuple(_found(model, elements))
+        except _Spent:
+            return ()
         if len(_known) < MOST_FORMS and len(found) <= _MOST_FAULTS:
             _known[form] = found
     return found
 
 
+def _without_plain_words(match: re.Match[bytes]) -> bytes:
+    words = match[2].decode()
+    plain = words.isprintable() and "  " not in words and words == words.strip()
+    return match[1] if plain else match[0]
+
+
+class _Spent(Exception):
+    """All that may be validated for one call was."""
+
+
+def _spend(elements: Mapping[str, Any]) -> None:
+    """Count elements that are about to be validated for the call under way.
+
+    Raises:
+        _Spent: they are too many.
+    """
+    if (left := _left.get()) is not None:
+        left[0] -= len(orjson.dumps(elements))
+        if left[0] < 0:
+            raise _Spent
+
+
 def without(elements: Mapping[str, Any], paths: Sequence[Path]) -> dict[str, Any]:
     """Return elements without what stands at some paths, in that order; what holds them is copied, not changed."""
     kept = dict(elements)
+    copies: dict[
+        int, Any
+    ] = {}  # by identity, and kept, so that none is made twice: a list may hold thousands of faults
     for path in paths:
         parent: Any = kept
         for step in path[:-1]:
-            parent[step] = parent[step].copy()
+            if id(parent[step]) not in copies:
+                parent[step] = parent[step].copy()
+                copies[id(parent[step])] = parent[step]
             parent = parent[step]
         del parent[path[-1]]
     return kept
@@ -112,6 +165,7 @@ def _found(model: type[BaseModel], elements: Mapping[str, Any]) -> list[Path]:
 
 def _faults(model: type[BaseModel], elements: Mapping[str, Any]) -> list[Path]:
     """Return the paths of faults, the last in each list first, so that the others still stand where they stood."""
+    _spend(elements)
     try:
         model.model_validate(elements)
     except ValidationError as fault:

@@ -86,9 +86,55 @@ def test_a_form_is_validated_once(monkeypatch):
 def test_no_words_are_remembered_and_no_more_forms_than_allowed(monkeypatch):
     monkeypatch.setattr(conformance, "MOST_FORMS", 2)
     for number in range(4):
-        faults("Condition", {"code": {"text": f"pain {number}"}})
+        faults("Condition", {"code": {"text": f"pain {number}"}, "onsetAge": {"value": number}})
     assert len(conformance._known) == 2
     assert {len(form) for form in conformance._known} == {16}
+
+
+WORDS = (
+    st.text()
+    | st.text(alphabet=" \t\n\u00a0\u2028\x1c\x85a1", max_size=5)
+    | st.sampled_from(["", " ", "a  b", "a\\", '"'])
+)
+
+
+@given(st.sampled_from(["code", "display", "system", "version"]), WORDS, WORDS)
+def test_words_change_nothing_about_a_form_unless_models_say_so(name, first, second):
+    """Whichever of two entries came first, each is answered as if it were alone."""
+    for words in (first, second):
+        elements = {"code": {"coding": [{"code": "x", name: words}], "text": words}, "onsetString": words}
+        conformance._known.clear()
+        faults("Condition", {"code": {"coding": [{"code": "x", name: first}], "text": first}, "onsetString": first})
+        found = faults("Condition", elements)
+        conformance._known.clear()
+        assert found == faults("Condition", elements)
+
+
+def test_plain_words_make_no_form_of_their_own():
+    """A chart of 10,000 different words is validated once."""
+    for number in range(50):
+        words = {"code": f"c{number}", "display": f"Schmerz im Rücken, Teil {number}"}
+        faults(
+            "Condition", {"code": {"coding": [words], "text": f"腰痛 {number}"}, "onsetString": f"{number} weeks ago"}
+        )
+    assert len(conformance._known) == 1
+
+
+def test_within_one_call_no_more_is_validated_than_allowed(monkeypatch):
+    """Numbers make forms of their own, and each costs as much as reading a hundred entries that are known."""
+    monkeypatch.setattr(conformance, "MOST_VALIDATED", 200)
+
+    def lost(number: int) -> bool:
+        return bool(faults("Condition", {"onsetAge": {"value": number}, "code": 5}))
+
+    with conformance.bounded():
+        answers = [lost(number) for number in range(20)]
+        assert answers == sorted(answers, reverse=True)
+        assert 0 < sum(answers) < 10
+        assert lost(0), "what is known costs nothing"
+    with conformance.bounded():
+        assert lost(19)
+    assert all(lost(number) for number in range(20)), "what was not validated was not remembered either"
 
 
 def test_what_is_large_is_not_validated_and_many_faults_are_not_remembered():
