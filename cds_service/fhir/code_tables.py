@@ -24,12 +24,14 @@ class CodeTable:
     Attributes:
         title: what people call the family.
         systems: the canonical addresses of its systems.
+        listed: its codes as they are written in the file, by value set.
         codes: the value sets of each plain code, which stands for its subcodes too.
         patterns: the value sets of codes with `?` for any one character, for what `codes` does not hold.
     """
 
     title: str
     systems: tuple[str, ...]
+    listed: Mapping[str, tuple[str, ...]]
     codes: Mapping[str, frozenset[str]]
     patterns: tuple[tuple[re.Pattern[str], frozenset[str]], ...]
 
@@ -82,6 +84,7 @@ def _table(where: str, entry: Any, value_sets: Collection[str]) -> CodeTable:
     return CodeTable(
         entry["title"],
         tuple(canonical(system) or system for system in entry["systems"]),
+        {name: tuple(listed) for name, listed in entry["codes"].items()},
         {code: frozenset(found) for code, found in codes.items()},
         tuple((re.compile(code.replace("?", ".")), frozenset(found)) for code, found in patterns.items()),
     )

@@ -99,7 +99,8 @@ class ValueSets:
         tables: Iterable[CodeTable] = (),
     ) -> None:
         self._word_lists = word_lists or {}
-        self._tables = {system: table for table in tables for system in table.systems}
+        self.tables = tuple(tables)
+        self._tables = {system: table for table in self.tables for system in table.systems}
         self._excluded: dict[str, frozenset[str]] = {}
         self._codes: dict[tuple[str, str], set[str]] = {}
         self._categories: dict[tuple[str, str], set[str]] = {}

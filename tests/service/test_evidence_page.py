@@ -46,6 +46,9 @@ def test_every_rule_note_and_code_is_shown(page, knowledge):
     for name, codes in knowledge.value_sets.displays.items():
         assert f'id="{name}"' in page
         assert all(f"<code>{code}</code> {display}" in text for (_, code), display in codes.items())
+    for table in knowledge.value_sets.tables:
+        assert table.title in text
+        assert all(f"<code>{', '.join(codes)}</code>" in text for codes in table.listed.values())
 
 
 @pytest.mark.parametrize("case", all_cases()[::15], ids=lambda case: case.folder.name)
