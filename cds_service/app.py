@@ -42,7 +42,7 @@ from cds_service.store.repeats import Repeats
 from cds_service.store.spool import Spool
 from cds_service.store.used_tokens import UsedTokens
 from cds_service.trust.issuers import read as read_issuers
-from cds_service.trust.key_sets import KeySets
+from cds_service.trust.key_sets import KeySets, Trust
 from cds_service.web import evidence_page, preview_page, report_page
 
 
@@ -184,7 +184,8 @@ def _entrance(settings: Settings, used: UsedTokens | None) -> Entrance:
         from cds_service.trust.client_jwt import Gatekeeper  # noqa: PLC0415
 
         issuers = read_issuers(Path(settings.issuers_file))
-        gatekeeper = Gatekeeper(issuers, KeySets(), used.use, settings.audiences)
+        trust = Trust(settings.key_set_minutes * 60, settings.key_set_stale_minutes * 60)
+        gatekeeper = Gatekeeper(issuers, KeySets(trust), used.use, settings.audiences)
     elif settings.exposed:
         telemetry.log().warning("open", reason="CDS_JWT is off and others can reach this service")
     return Entrance(

@@ -85,6 +85,14 @@ class Settings:
     jwt_audiences: str = _setting(
         "", "URLs that a token's aud may name beside the endpoint's own, separated by commas."
     )
+    key_set_minutes: int = _setting(
+        15, "Age at which an issuer's key set is asked for again; a removed key is accepted for as long.", low=1
+    )
+    key_set_stale_minutes: int = _setting(
+        240,
+        "Age up to which a key set is used while its URL does not answer; a removed key is accepted for as long then.",
+        low=1,
+    )
     database_url: str = _setting(
         "sqlite:///cds.sqlite3",
         "Database of calls, feedback and used tokens, shared by all worker processes: sqlite:/// or postgresql://.",

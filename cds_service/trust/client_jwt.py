@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ LONGEST_LIFE_SECONDS = 24 * 3600
 
 _LONGEST_TOKEN = 16_384
 _REQUIRED = ["iss", "aud", "exp", "iat", "jti"]
+_TIMES = ("exp", "iat", "nbf")
+_LAST_TIME = 2**40
+"""Seconds since 1970, in 36,000 years: a time that can be computed with."""
+# Half of a character cannot be stored.
+_TOKEN_ID = re.compile(r"[^\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class Gatekeeper:
         Raises:
             Unauthorized: there is no valid token.
             Forbidden: the token is valid, but its issuer may not call this service.
-            Unavailable: used tokens cannot be checked at the moment.
+            Unavailable: the issuer's keys or used tokens cannot be read at the moment.
         """
         token = _bearer(authorization)
         header, issuer = self._untrusted(token)
@@ -76,7 +82,7 @@ class Gatekeeper:
         if claims["exp"] - claims["iat"] > LONGEST_LIFE_SECONDS:
             raise Unauthorized("The token lives longer than this service accepts")
         expires = int(claims["exp"]) + LEEWAY_SECONDS
-        if not self._use_once(issuer.iss, str(claims["jti"]), expires, int(self._now())):
+        if not self._use_once(issuer.iss, claims["jti"], expires, int(self._now())):
             raise Unauthorized("The token was used before")
         if issuer.services and service_id and service_id not in issuer.services:
             raise Forbidden("This client may not call this service")
@@ -87,7 +93,7 @@ class Gatekeeper:
         try:
             header = jwt.get_unverified_header(token)
             claims = jwt.decode(token, options={"verify_signature": False})
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, RecursionError):
             raise Unauthorized("The token is no JSON Web Token") from None
         if header.get("alg") not in ALGORITHMS:
             raise Unauthorized(f"The token's alg must be one of {', '.join(ALGORITHMS)}")
@@ -96,6 +102,7 @@ class Gatekeeper:
         issuer = self._issuers.get(claims["iss"]) if isinstance(claims.get("iss"), str) else None
         if issuer is None:
             raise Unauthorized("The token's iss is not trusted")
+        _check_claims(claims)
         return header, issuer
 
     def _verified(
@@ -134,7 +141,20 @@ class Gatekeeper:
         named = header.get("jku")
         if named is not None and named not in issuer.jku:
             raise Unauthorized("The token's jku is not one of the issuer's")
-        return [key for url in ([named] if named else issuer.jku) for key in self._key_sets.keys(url, header["kid"])]
+        return self._key_sets.keys([named] if named else issuer.jku, header["kid"])
+
+
+def _check_claims(claims: Mapping[str, Any]) -> None:
+    """Refuse claims that are not of their kind, which the library computes with; what is missing it refuses itself."""
+    for name in _TIMES:
+        value = claims.get(name)
+        if value is not None and not (type(value) in (int, float) and 0 <= value <= _LAST_TIME):
+            raise Unauthorized(f"The token's {name} is no time")
+    exp, iat, token_id = claims.get("exp"), claims.get("iat"), claims.get("jti")
+    if exp is not None and iat is not None and iat > exp:
+        raise Unauthorized("The token's iat is after its exp")
+    if token_id is not None and not (isinstance(token_id, str) and _TOKEN_ID.fullmatch(token_id)):
+        raise Unauthorized("The token's jti is no text")
 
 
 def _bearer(authorization: str) -> str:
@@ -154,7 +174,6 @@ def _words(fault: jwt.InvalidTokenError) -> str:
         (jwt.ImmatureSignatureError, "The token is not valid yet"),
         (jwt.InvalidAudienceError, "The token's aud is not the URL of this endpoint"),
         (jwt.MissingRequiredClaimError, f"The token must have {', '.join(_REQUIRED)}"),
-        (jwt.InvalidIssuedAtError, "The token's iat is no time"),
     ):
         if isinstance(fault, kind):
             return words

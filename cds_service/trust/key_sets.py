@@ -1,82 +1,128 @@
-"""The issuers' public keys: fetched from configured URLs only, cached, and asked for again at most once a minute."""
+"""The issuers' public keys: fetched from configured URLs only, cached, and asked for again within bounds."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-import requests
 
-REFRESH_SECONDS = 3600
-"""How old a key set may become before it is fetched again."""
+from cds_service.errors import Unavailable
+from cds_service.outbound import Allowance, GetFailed, Getter
 
-RETRY_SECONDS = 60
-"""A key set is not fetched more often than this, whatever unknown key ids tokens name."""
+UNKNOWN_SECONDS = 60
+"""A key set that answered is not asked again before this, whatever unknown key ids tokens name."""
 
-STALE_SECONDS = 24 * 3600
-"""How long a key set is used while its URL does not answer."""
+HICCUP_SECONDS = 5
+"""A key set that did not answer is asked again after this, when a token needs it."""
 
-_TIMEOUT_SECONDS = 2
+FETCH_SECONDS = 2.0
+"""Time for a whole fetch, however slowly it comes."""
+
+WAIT_SECONDS = 0.5
+"""How long a call waits for a fetch that another one began."""
+
 _MOST_BYTES = 256 * 1024
+_HEADERS = {"Accept": "application/jwk-set+json, application/json"}
 
 Key = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How long keys are trusted without asking; a key that its issuer removed is accepted for as long.
+
+    Attributes:
+        refresh_seconds: how old a key set becomes before it is asked for again.
+        stale_seconds: how old it becomes while its URL does not answer.
+    """
+
+    refresh_seconds: float = 15 * 60
+    stale_seconds: float = 4 * 3600
 
 
 @dataclass(slots=True)
 class _Cached:
     keys: Sequence[Key] = ()
-    fetched: float = float("-inf")
+    answered: float = float("-inf")
     tried: float = float("-inf")
+    failed: bool = True
+    asking: threading.Lock = field(default_factory=threading.Lock)
 
 
 class KeySets:
     """Key sets by URL, shared by the threads of a process."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, trust: Trust = Trust(), clock: Callable[[], float] = time.monotonic) -> None:
+        self._trust = trust
         self._clock = clock
         self._cached: dict[str, _Cached] = {}
-        self._lock = threading.Lock()
+        self._adding = threading.Lock()
+        self._getter = Getter(internal=True)  # the site's own choice of URLs, which may be of its own network
 
-    def keys(self, url: str, key_id: str) -> list[Key]:
-        """Return the keys with an id; none when the set cannot be had. A failure never opens the door (S3)."""
-        now = self._clock()
-        with self._lock:
+    def keys(self, urls: Iterable[str], key_id: str) -> list[Key]:
+        """Return the keys with an id in any of the sets; none when all sets answered, and none has it (S3).
+
+        Raises:
+            Unavailable: a set did not answer, and none of the others has the key: whether a token is valid cannot be
+                said. A failure never lets anybody in.
+        """
+        found: list[Key] = []
+        unanswered = False
+        for url in urls:
+            known = self._known(url, key_id)
+            found += known or ()
+            unanswered = unanswered or known is None
+        if unanswered and not found:
+            raise Unavailable("The keys of the token's issuer cannot be read at the moment")
+        return found
+
+    def _known(self, url: str, key_id: str) -> list[Key] | None:
+        """Return the keys of one set with an id, asked for where that is due; None when the set does not answer."""
+        with self._adding:
             cached = self._cached.setdefault(url, _Cached())
-            known = _with_id(cached.keys, key_id) if now - cached.fetched < STALE_SECONDS else []
-            due = not known or now - cached.fetched > REFRESH_SECONDS
-            if due and now - cached.tried > RETRY_SECONDS:
-                cached.tried = now
-            else:
-                return known
-        fetched = _fetch(url)
-        if fetched is None:
-            return known
-        with self._lock:
-            cached.keys, cached.fetched = fetched, now
-        return _with_id(fetched, key_id)
-
-
-def _with_id(keys: Sequence[Key], key_id: str) -> list[Key]:
-    return [key for key in keys if key.get("kid") == key_id]
-
-
-def _fetch(url: str) -> list[Key] | None:
-    """Fetch a key set without following redirects; None for any failure."""
-    try:
-        with requests.get(url, timeout=_TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
-            if response.status_code != 200:
+        known = self._trusted(cached, key_id)
+        if self._due(cached, known):
+            # Whoever has a key goes on with it; whoever has none waits a moment for somebody else's answer.
+            if cached.asking.acquire(timeout=0 if known else WAIT_SECONDS):
+                try:
+                    if self._due(cached, self._trusted(cached, key_id)):
+                        self._ask(url, cached)
+                finally:
+                    cached.asking.release()
+            elif not known:
                 return None
-            body = bytearray()
-            for chunk in response.iter_content(8192):
-                body += chunk
-                if len(body) > _MOST_BYTES:
-                    return None
-        document = orjson.loads(bytes(body))
-    except (requests.RequestException, orjson.JSONDecodeError):
-        return None
-    keys = document.get("keys") if isinstance(document, dict) else None
-    return [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else None
+            known = self._trusted(cached, key_id)
+        return known or (None if cached.failed else [])
+
+    def _trusted(self, cached: _Cached, key_id: str) -> list[Key]:
+        if self._clock() - cached.answered > self._trust.stale_seconds:
+            return []
+        return [key for key in cached.keys if key.get("kid") == key_id]
+
+    def _due(self, cached: _Cached, known: Sequence[Key]) -> bool:
+        now = self._clock()
+        if known and now - cached.answered <= self._trust.refresh_seconds:
+            return False
+        return now - cached.tried > (HICCUP_SECONDS if cached.failed and not known else UNKNOWN_SECONDS)
+
+    def _ask(self, url: str, cached: _Cached) -> None:
+        fetched = self._fetch(url)
+        cached.tried = self._clock()  # only now: until then, whoever needs a key waits rather than being refused
+        cached.failed = fetched is None
+        if fetched is not None:
+            cached.keys, cached.answered = fetched, self._clock()
+
+    def _fetch(self, url: str) -> list[Key] | None:
+        """Fetch a key set without following redirects; None for any failure."""
+        allowance = Allowance(time.monotonic() + FETCH_SECONDS, FETCH_SECONDS, _MOST_BYTES)
+        try:
+            received = self._getter.get(url, _HEADERS, allowance)
+            document = orjson.loads(received.body) if received.status == 200 else None
+        except (GetFailed, orjson.JSONDecodeError):
+            return None
+        keys = document.get("keys") if isinstance(document, dict) else None
+        return [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else None

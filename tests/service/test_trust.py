@@ -12,6 +12,7 @@ import pytest
 from cds_service.errors import SettingsError
 from cds_service.main import create
 from cds_service.settings import Settings
+from tests.answering import always, answering, json_answer
 from tests.cases import TODAY, own_settings
 from tests.charts import condition, request
 from tests.tokens import BASE, ISS, URL, public_key, token
@@ -45,6 +46,21 @@ def test_a_call_needs_a_token_and_discovery_does_not(guarded):
     assert refused.headers["WWW-Authenticate"].startswith("Bearer ")
     assert refused.json["issue"][0]["code"] == "login"
     assert client.post(PATH, json=SENT, headers={"Authorization": f"Bearer {token()}"}).status_code == 200
+
+
+def test_a_call_whose_issuers_keys_cannot_be_read_is_told_to_come_back(tmp_path):
+    """S3, S4: 503 rather than 401, which a client takes for its own fault."""
+    with answering(always(json_answer({}, "500 No"))) as key_set:
+        issuers = tmp_path / "issuers.toml"
+        issuers.write_text(f'[[issuer]]\niss = "{ISS}"\njku = "{key_set.url}/jwks.json"', encoding="utf-8")
+        settings = own_settings(
+            jwt="services", issuers_file=str(issuers), database_url=f"sqlite:///{tmp_path}/cds.sqlite3"
+        )
+        client = create(settings, clock=lambda: TODAY).test_client()
+        refused = client.post(PATH, json=SENT, headers={"Authorization": f"Bearer {token()}"})
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.json["issue"][0]["code"] == "transient"
 
 
 def test_an_unknown_service_is_not_told_to_strangers(guarded):

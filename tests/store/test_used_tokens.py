@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import select
 
-from cds_service.errors import StoreUnavailable, Unavailable
+from cds_service.errors import StoreUnavailable, Unauthorized, Unavailable
 from cds_service.store.database import Database
 from cds_service.store.tables import used_tokens
 from cds_service.store.used_tokens import SWEEP_EVERY, UsedTokens
-from tests.tokens import ISS
+from cds_service.trust.client_jwt import Gatekeeper
+from cds_service.trust.issuers import Issuer
+from cds_service.trust.key_sets import KeySets
+from tests.tokens import ISS, URL, public_key, token
 
 LATER = 2**33
 """After 2038, when seconds since 1970 need more than 32 bits."""
@@ -51,6 +55,19 @@ def test_of_sixteen_at_once_exactly_one_is_accepted(database, database_url):
         with ThreadPoolExecutor(16) as callers:
             assert sorted(callers.map(use, range(16))) == [False] * 15 + [True]
     other.close()
+
+
+def test_a_replay_within_the_leeway_is_refused(database):
+    """S2: an expired token that is still accepted is still remembered, whatever is swept away meanwhile."""
+    used = UsedTokens(database)
+    keeper = Gatekeeper({ISS: Issuer(ISS, keys=(public_key("ES384"),))}, KeySets(), used.use)
+    now = int(time.time())
+    expired = f"Bearer {token(exp=now - 5, iat=now - 300)}"
+    assert keeper.identify(expired, URL)
+    for number in range(SWEEP_EVERY + 1):
+        used.use(ISS, f"another {number}", LATER, now)
+    with pytest.raises(Unauthorized, match="used before"):
+        keeper.identify(expired, URL)
 
 
 def test_tokens_are_removed_once_they_have_expired_and_not_before(database):

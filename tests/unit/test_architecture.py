@@ -21,7 +21,7 @@ HOMES = {
     },
     "flask_cors": {"cds_service/app.py"},
     "fhir": {"cds_service/fhir/conformance.py"},
-    "requests": {"cds_service/outbound.py", "cds_service/trust/key_sets.py"},
+    "requests": {"cds_service/outbound.py"},
     "limits": {"cds_service/load.py"},
     "jwt": {"cds_service/trust/client_jwt.py"},
     "sqlalchemy": {"cds_service/store/"},
