@@ -9,7 +9,6 @@ from datetime import date
 from typing import Any
 
 from cds_service import telemetry
-from cds_service.decoding import decode
 from cds_service.errors import CdsError, PrefetchMissing, TooManyResources, UnknownService
 from cds_service.fhir import conformance
 from cds_service.fhir.chart import Chart
@@ -20,8 +19,9 @@ from cds_service.guideline.cards import Advice
 from cds_service.guideline.drafts import Drafts
 from cds_service.guideline.guidance import Guidance
 from cds_service.guideline.services import CdsService, Registry
-from cds_service.hook_request import HookRequest, hook_of, read_request
-from cds_service.protocol import encode
+from cds_service.protocol.cards import encode
+from cds_service.protocol.decoding import decode
+from cds_service.protocol.request import HookRequest, hook_of, read_request
 
 Repeats = Callable[[HookRequest, CdsService, Sequence[Advice]], frozenset[str]]
 """Tells which cards of a call, by uuid, would repeat what was overridden a short time before."""

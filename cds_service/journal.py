@@ -9,10 +9,10 @@ from datetime import datetime
 from uuid import UUID
 
 from cds_service.call import Answer, Repeats, Waiting
-from cds_service.feedback_request import FeedbackEntry
 from cds_service.guideline.cards import Advice
 from cds_service.guideline.services import CdsService
-from cds_service.hook_request import HookRequest, uuid_in
+from cds_service.protocol.feedback import FeedbackEntry
+from cds_service.protocol.request import HookRequest, uuid_in
 from cds_service.store import repeats
 from cds_service.store.pseudonyms import Pseudonyms
 from cds_service.store.recorder import Recorder

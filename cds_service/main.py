@@ -12,11 +12,11 @@ from pathlib import Path
 from flask import Flask
 
 from cds_service import telemetry
-from cds_service.app import create_app, local_time
 from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError
 from cds_service.guideline.knowledge import SiteConfiguration
 from cds_service.guideline.services import CdsService, Registry, services
 from cds_service.settings import Settings
+from cds_service.web.app import create_app, local_time
 from hooks import GUIDELINES
 
 

@@ -12,12 +12,12 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from cds_service.app import create_app
 from cds_service.guideline.knowledge import Knowledge
 from cds_service.guideline.services import CdsService, Registry
 from cds_service.main import create, load_registry
 from cds_service.settings import Settings
 from cds_service.store.database import Database
+from cds_service.web.app import create_app
 from tests.cases import KNOWLEDGE, TODAY, own_settings
 from tests.postgres import PostgresServer
 

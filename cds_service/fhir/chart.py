@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
-from cds_service.bounds import MOST_CONTAINED
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
+from cds_service.limits import MOST_CONTAINED
 
 
 class Availability(StrEnum):

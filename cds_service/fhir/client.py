@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from cds_service.decoding import decode
 from cds_service.errors import CdsError
 from cds_service.fhir.bundles import Resource, is_resource, links_of
 from cds_service.fhir.outcomes import FetchFailed, FetchOutcome
 from cds_service.fhir.servers import FhirServer
 from cds_service.outbound import Allowance, GetFailed, Getter, TimedOut, TooLarge
+from cds_service.protocol.decoding import decode
 
 PAGE_ENTRIES = 500
 """Entries that a search asks for in one page; a server may give fewer."""

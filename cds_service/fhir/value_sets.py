@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from cds_service.bounds import LONGEST_WORDS
 from cds_service.fhir.chart_text import plain_line
 from cds_service.fhir.code_tables import CodeTable
 from cds_service.fhir.shapes import concept_in
 from cds_service.fhir.systems import KNOWN, LONGEST_CODE, canonical, categories, plain, says_absent
+from cds_service.limits import LONGEST_WORDS
 
 _SEMANTIC_TAG = re.compile(r"\s*\((?:finding|disorder|procedure|regime/therapy|body structure)\)$")
 # Bounds of the memory that look-ups may take, whatever callers send.

@@ -16,8 +16,8 @@ from cds_service.guideline.grounds import STATED_REASON
 from cds_service.guideline.knowledge import Knowledge
 from cds_service.guideline.suggestions import Occasion
 from cds_service.guideline.table import Note
-from cds_service.hook_request import HookRequest
-from cds_service.protocol import Card, Indicator, Link
+from cds_service.protocol.cards import Card, Indicator, Link
+from cds_service.protocol.request import HookRequest
 
 EXTENSION = "org.dry-needling-cds.explanation"
 _CARDS = UUID("6f1d6a52-6f39-5b0b-9d0e-3c1f6d7c8a11")

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
-from cds_service.bounds import MOST_COMPONENTS
 from cds_service.fhir import dates, elements
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
@@ -17,6 +16,7 @@ from cds_service.fhir.value_sets import ValueSets
 from cds_service.guideline.conditions import entry_of, lost_elements, shown
 from cds_service.guideline.findings import Entry, Session
 from cds_service.guideline.orders import OrderKinds
+from cds_service.limits import MOST_COMPONENTS
 
 _READ_PROCEDURE = ("status", "code", "performedDateTime", "performedPeriod")
 _READ_REQUEST = ("status", "intent", "code", "doNotPerform")

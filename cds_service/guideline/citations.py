@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cds_service.guideline.rules import Evidence, Rules
-from cds_service.protocol import Coding, Link, Source
+from cds_service.protocol.cards import Coding, Link, Source
 
 TOPIC_SYSTEM = "urn:dry-needling-cds:topic"
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from cds_service.bounds import MOST_REASONS
 from cds_service.fhir import dates, elements, statuses
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
@@ -17,6 +16,7 @@ from cds_service.fhir.shapes import concept_in, listed, present
 from cds_service.fhir.statuses import word
 from cds_service.fhir.value_sets import Concept, ValueSets
 from cds_service.guideline.findings import Entry, Problem, StatedStatus
+from cds_service.limits import MOST_REASONS
 
 _ACTIVE = frozenset({"active", "recurrence", "relapse"})
 _RULED_OUT = frozenset({"refuted", "entered-in-error"})

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from cds_service.bounds import MOST_CONTAINED, MOST_REASONS
 from cds_service.fhir import elements
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
 from cds_service.fhir.chart import Chart
@@ -19,6 +18,7 @@ from cds_service.fhir.value_sets import Concept, ValueSets
 from cds_service.guideline.conditions import UnreadableEntry, counts, entry_of, lost_elements, problem
 from cds_service.guideline.findings import Entry, OrderFindings, Problem
 from cds_service.guideline.orders import OrderKinds
+from cds_service.limits import MOST_CONTAINED, MOST_REASONS
 
 _NO_ORDER = ("revoked", "completed", "entered-in-error", "cancelled")  # cancelled is ProcedureRequest's word in STU3
 _TYPES = ("ServiceRequest", "ProcedureRequest")

@@ -19,7 +19,7 @@ from cds_service.guideline.findings import Findings
 from cds_service.guideline.guideline import Guideline, Sources
 from cds_service.guideline.knowledge import Knowledge
 from cds_service.guideline.trace import Trace, explain
-from cds_service.hook_request import HookRequest
+from cds_service.protocol.request import HookRequest
 
 _MOST_WEIGHED = 25_000
 """Chart entries that matter, times orders: a fifth of a second. A real session has a few hundred."""

@@ -19,7 +19,7 @@ from cds_service.guideline.rules import Evidence, Identity
 from cds_service.guideline.suggestions import Actions
 from cds_service.guideline.table import FactSpace, Table
 from cds_service.guideline.templates import PrefetchTemplate
-from cds_service.protocol import SUMMARY_LIMIT, summary_length
+from cds_service.protocol.cards import SUMMARY_LIMIT, summary_length
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from cds_service.bounds import MOST_COMPONENTS
 from cds_service.fhir import dates, elements
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
@@ -18,6 +17,7 @@ from cds_service.fhir.systems import LOINC, plain
 from cds_service.fhir.value_sets import ValueSets
 from cds_service.guideline.conditions import UnreadableEntry, lost_elements
 from cds_service.guideline.findings import Entry, Score
+from cds_service.limits import MOST_COMPONENTS
 
 _COUNTED = ("final", "amended", "corrected", "preliminary")
 _NUMBER = re.compile(r"\s*(\d{1,3}(?:\.\d+)?)\s*(?:/\s*(10|100))?\s*", re.ASCII)

@@ -14,8 +14,8 @@ from cds_service.guideline.drafts import Drafts
 from cds_service.guideline.guidance import Guidance, advise
 from cds_service.guideline.guideline import Guideline
 from cds_service.guideline.knowledge import Knowledge, SiteConfiguration, load
-from cds_service.hook_request import HookRequest
-from cds_service.protocol import ServiceDescription
+from cds_service.protocol.cards import ServiceDescription
+from cds_service.protocol.request import HookRequest
 
 SPECIFICATION_VERSION = "2.0.0"
 

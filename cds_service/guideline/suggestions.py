@@ -18,7 +18,7 @@ from cds_service.guideline.orders import OrderKinds
 from cds_service.guideline.rules import conditions
 from cds_service.guideline.table import Condition, FactSpace, holds
 from cds_service.guideline.toml_files import check_keys, unknown
-from cds_service.protocol import Action, Coding, Suggestion
+from cds_service.protocol.cards import Action, Coding, Suggestion
 
 _TYPES = ("create", "update", "delete")
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from cds_service import report_text
 from cds_service.errors import InvalidFields, Issue, StoreUnavailable, Unavailable
+from cds_service.store import report_text
 from cds_service.store.database import Database
 from cds_service.store.period import Period
 from cds_service.store.report import Group, Report, report

@@ -9,13 +9,13 @@ import orjson
 import pytest
 
 from cds_service.call import answer
-from cds_service.decoding import decode
 from cds_service.fhir.prefetch import gather
 from cds_service.guideline import cards
 from cds_service.guideline.guidance import decide_orders
 from cds_service.guideline.guideline import Sources
-from cds_service.hook_request import read_request
 from cds_service.main import create, load_registry
+from cds_service.protocol.decoding import decode
+from cds_service.protocol.request import read_request
 from cds_service.settings import Settings
 from tests.bench.bodies import real_request, small_request
 from tests.cases import TODAY, own_settings

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import pytest
 
-from cds_service.app import create_app
 from cds_service.errors import SettingsError
 from cds_service.main import create
 from cds_service.settings import Settings
+from cds_service.web.app import create_app
 from tests.cases import TODAY, own_settings
 from tests.charts import condition, request
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from cds_service.guideline.cards import escaped
-from cds_service.protocol import CARDS_RESPONSE
+from cds_service.protocol.cards import CARDS_RESPONSE
 from tests.cases import EXTENSION, TODAY
 from tests.charts import cards, code, condition, needling, request
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service import cli
+from cds_service.cli import commands
 from cds_service.fhir.chart import is_id, reference_to
 from cds_service.fhir.chart_text import hides_characters, plain_line
 from tests.cases import EXTENSION, FIXTURES
@@ -118,7 +118,7 @@ def test_hidden_characters_reach_no_terminal(tmp_path):
     path = tmp_path / "request.json"
     path.write_text(json.dumps(sent))
     for shape in ((), ("--explain",), ("--json",)):
-        result = CliRunner().invoke(cli.main, ["call", *shape, str(path)])
+        result = CliRunner().invoke(commands.main, ["call", *shape, str(path)])
         assert result.exit_code == 0
         assert not hidden_in(result.output)
         assert "Back[2J pain" in result.output

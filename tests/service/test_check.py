@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from cds_service.cli import main
+from cds_service.cli.commands import main
 from tests.cases import TODAY
 
 
@@ -52,7 +52,7 @@ def test_a_service_that_others_can_reach_without_tokens_is_told(check):
 
 
 def test_overdue_reviews_are_told_and_keep_nothing_from_starting(check, monkeypatch):
-    monkeypatch.setattr("cds_service.check_command.local_time", lambda: TODAY.replace(year=2040))
+    monkeypatch.setattr("cds_service.cli.check.local_time", lambda: TODAY.replace(year=2040))
     code, told = check()
     assert code == 0
     assert "OVERDUE: guideline, E1" in told["content"]

@@ -14,15 +14,17 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cds_service import call_commands, cli, errors, main, web_server
+from cds_service import errors, main
+from cds_service.cli import call, commands
 from cds_service.settings import Settings, environment_variable
+from cds_service.web import web_server
 from tests.cases import FIXTURES
 
 CASE = str(FIXTURES / "calls" / "r1-chronic-code-on-problem-list" / "request.json")
 
 
 def run(*arguments, **options):
-    return CliRunner().invoke(cli.main, list(arguments), **options)
+    return CliRunner().invoke(commands.main, list(arguments), **options)
 
 
 def test_call_prints_the_card_as_a_clinician_would_read_it():
@@ -119,7 +121,7 @@ def test_services_lists_prefetch_owner_and_review(monkeypatch):
     assert "dry-needling-order-select  (order-select)" in output
     assert "conditions (required): Condition?patient={{context.patientId}}" in output
     assert "nothing overdue" in output
-    monkeypatch.setattr(call_commands, "local_time", lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
+    monkeypatch.setattr(call, "local_time", lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
     assert "OVERDUE: guideline, E1, " in run("services").output
 
 
@@ -150,21 +152,21 @@ def test_the_served_application_spares_the_garbage_collector(monkeypatch, tmp_pa
 
 def test_serve_does_not_wait_long_for_a_database_that_does_not_answer(monkeypatch):
     started, released = [], threading.Event()
-    monkeypatch.setattr(cli.os, "execve", lambda *_: started.append(1))
-    monkeypatch.setattr(cli.tempfile, "mkdtemp", lambda **_: "")
-    monkeypatch.setattr(cli, "bring_up_to_date", lambda _: released.wait(60))
-    monkeypatch.setattr(cli, "DATABASE_SECONDS", 0.01)
+    monkeypatch.setattr(commands.os, "execve", lambda *_: started.append(1))
+    monkeypatch.setattr(commands.tempfile, "mkdtemp", lambda **_: "")
+    monkeypatch.setattr(commands, "bring_up_to_date", lambda _: released.wait(60))
+    monkeypatch.setattr(commands, "DATABASE_SECONDS", 0.01)
     assert run("serve").exit_code == 0
     released.set()
     assert started == [1]
 
 
 def test_serve_starts_the_web_server_as_the_settings_say(monkeypatch, tmp_path):
-    monkeypatch.setattr(cli, "DATABASE_SECONDS", 60)  # however busy the machine is, no thread outlives this test
+    monkeypatch.setattr(commands, "DATABASE_SECONDS", 60)  # however busy the machine is, no thread outlives this test
     started = []
     environs = []
     monkeypatch.setattr(
-        cli.os, "execve", lambda _, arguments, environ: (started.extend(arguments), environs.append(environ))
+        commands.os, "execve", lambda _, arguments, environ: (started.extend(arguments), environs.append(environ))
     )
     own = {"CDS_DATA_FOLDER": str(tmp_path), "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.sqlite3"}
     result = run("serve", env={"CDS_PORT": "9001", "CDS_WORKERS": "3", **own})
@@ -182,18 +184,18 @@ def test_serve_starts_the_web_server_as_the_settings_say(monkeypatch, tmp_path):
     assert tmp_path.exists()  # a folder that the site chose is its own
 
 
-def commands(group=cli.main, path=()):
+def every_command(group=commands.main, path=()):
     """Yield every command with the words that call it."""
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
+            yield from every_command(command, (*path, name))
         else:
             yield (*path, name)
 
 
-COMMANDS = list(commands())
+COMMANDS = list(every_command())
 
 
 def examples_of(command):
@@ -219,8 +221,8 @@ def test_every_example_works_as_it_stands(example, tmp_path, monkeypatch):
     (tmp_path / "request.json").write_bytes(Path(CASE).read_bytes())
     (tmp_path / "our-codes").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli.os, "execve", lambda *_: None)  # a server would not end
-    monkeypatch.setattr(cli, "DATABASE_SECONDS", 60)
+    monkeypatch.setattr(commands.os, "execve", lambda *_: None)  # a server would not end
+    monkeypatch.setattr(commands, "DATABASE_SECONDS", 60)
     command, _, source = example.partition(" < ")
     words = shlex.split(command)
     start = words.index("cds-service")

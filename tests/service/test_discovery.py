@@ -8,7 +8,7 @@ import pytest
 
 from cds_service.guideline.services import Registry
 from cds_service.main import create
-from cds_service.protocol import SERVICE_DESCRIPTION
+from cds_service.protocol.cards import SERVICE_DESCRIPTION
 from tests.cases import TODAY, own_settings
 from tests.charts import condition, request
 

@@ -11,12 +11,12 @@ import pytest
 from werkzeug.exceptions import HTTPException, ImATeapot
 from werkzeug.routing import RequestRedirect
 
-from cds_service import app as app_module
 from cds_service import errors, telemetry
-from cds_service.app import create_app
 from cds_service.errors import CdsError
 from cds_service.main import create
 from cds_service.settings import Settings
+from cds_service.web import app as app_module
+from cds_service.web.app import create_app
 from tests.cases import TODAY, own_settings
 from tests.charts import condition, request
 

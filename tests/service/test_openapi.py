@@ -6,7 +6,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 
 from cds_service.main import create
-from cds_service.protocol import CARDS_RESPONSE
+from cds_service.protocol.cards import CARDS_RESPONSE
 from tests.cases import TODAY, all_cases, own_settings
 
 APP = create(own_settings(), clock=lambda: TODAY)

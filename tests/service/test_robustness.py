@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cds_service.main import create
-from cds_service.protocol import CARDS_RESPONSE
+from cds_service.protocol.cards import CARDS_RESPONSE
 from tests.cases import FIXTURES, TODAY, all_cases, own_settings
 
 CLIENT = create(own_settings(), clock=lambda: TODAY).test_client()

@@ -7,9 +7,9 @@ from contextlib import suppress
 import orjson
 import pytest
 
-from cds_service.bounds import MOST_COMPONENTS, MOST_CONTAINED, MOST_DRAFTS, MOST_REASONS, MOST_SELECTIONS
 from cds_service.call import answer
 from cds_service.errors import CdsError, TooManyResources
+from cds_service.limits import MOST_COMPONENTS, MOST_CONTAINED, MOST_DRAFTS, MOST_REASONS, MOST_SELECTIONS
 from tests.bench.bodies import real_request
 from tests.bench.kinds import KINDS, of_size
 from tests.cases import EXTENSION

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import event, func, select
 
-from cds_service import cli, report_text
-from cds_service.store import export, retention
+from cds_service.cli import commands
+from cds_service.store import export, report_text, retention
 from cds_service.store.database import Database
 from cds_service.store.period import Period
 from cds_service.store.records import FeedbackRecord
@@ -123,7 +123,7 @@ def test_ten_times_the_calls_cost_a_report_no_more_than_ten_times_the_work(tmp_p
 
 def run(database_url, *arguments):
     environ = {"CDS_DATABASE_URL": database_url}
-    result = CliRunner().invoke(cli.main, list(arguments), env=environ)
+    result = CliRunner().invoke(commands.main, list(arguments), env=environ)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -186,7 +186,7 @@ def test_the_purge_command(filled, database_url):
     assert run(database_url, "purge", "--older-than", "20000d") == (
         "Removed: 0 suggestions, 0 cards, 0 calls, 0 feedback\n"
     )
-    wrong = CliRunner().invoke(cli.main, ["purge", "--older-than", "tomorrow"])
+    wrong = CliRunner().invoke(commands.main, ["purge", "--older-than", "tomorrow"])
     assert wrong.exit_code == 2
     assert "must be a number of days such as 400d" in wrong.output
 
@@ -199,9 +199,9 @@ def test_old_records_are_removed_daily_where_the_site_says_so(filled, make_app):
 
 @pytest.mark.parametrize("command", [["report"], ["export"], ["purge", "--older-than", "1d"]])
 def test_a_database_that_does_not_answer_is_told(command):
-    result = CliRunner().invoke(cli.main, command, env={"CDS_DATABASE_URL": "sqlite:////nowhere/cds.sqlite3"})
+    result = CliRunner().invoke(commands.main, command, env={"CDS_DATABASE_URL": "sqlite:////nowhere/cds.sqlite3"})
     assert (result.exit_code, result.output) == (1, "The database does not answer (OperationalError).\n")
-    result = CliRunner().invoke(cli.main, command, env={"CDS_DATABASE_URL": "nonsense"})
+    result = CliRunner().invoke(commands.main, command, env={"CDS_DATABASE_URL": "nonsense"})
     assert result.exit_code == 3
 
 

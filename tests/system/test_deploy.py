@@ -14,10 +14,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from cds_service.cli import main
-from cds_service.deploy_command import rendered
-from cds_service.metrics import Metrics
+from cds_service.cli.commands import main
+from cds_service.cli.deploy import rendered
 from cds_service.settings import Settings
+from cds_service.web.metrics import Metrics
 from tests.cases import FIXTURES
 
 PASSWORD = "swordfish"

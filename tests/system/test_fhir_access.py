@@ -14,10 +14,10 @@ import orjson
 import pytest
 import requests
 
-from cds_service.app import fhir_access
 from cds_service.call import Support, answer
 from cds_service.fhir.bundles import entries_of
 from cds_service.settings import Settings
+from cds_service.web.app import fhir_access
 from tests.cases import EXTENSION, Case, all_cases
 from tests.charts import condition, needling, request
 from tests.patients import PATIENTS, prefetch_of, request_for

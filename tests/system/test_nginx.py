@@ -12,7 +12,7 @@ import time
 import pytest
 import requests
 
-from cds_service.deploy_command import rendered
+from cds_service.cli.deploy import rendered
 from cds_service.settings import Settings
 from tests.cases import FIXTURES
 from tests.system.conftest import free_port, served

@@ -142,7 +142,7 @@ def test_a_worker_that_only_just_began_ends_when_told(tmp_path):
     """A worker hears at first with its parent's ears, and gunicorn would wait half a minute for it, then kill it."""
     slow = tmp_path / "slow.py"
     slow.write_text(
-        "import time\nfrom cds_service.web_server import *\ndef post_fork(server, worker): time.sleep(1)\n",
+        "import time\nfrom cds_service.web.web_server import *\ndef post_fork(server, worker): time.sleep(1)\n",
         encoding="utf-8",
     )
     command = [sys.executable, "-m", "gunicorn", "--config", str(slow), "--worker-class", "gthread", "--threads", "2"]

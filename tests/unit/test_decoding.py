@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.bounds import MOST_CONTAINERS, MOST_VALUES
-from cds_service.decoding import MAX_NESTING, decode, nesting_exceeds
 from cds_service.errors import MalformedJson, NestedTooDeeply, TooManyResources
+from cds_service.limits import MOST_CONTAINERS, MOST_VALUES
+from cds_service.protocol.decoding import MAX_NESTING, decode, nesting_exceeds
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(alphabet='{}[]"\\ab,:', max_size=6),

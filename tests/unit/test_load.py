@@ -8,7 +8,7 @@ import time
 import pytest
 
 from cds_service.errors import TooManyRequests, Unavailable
-from cds_service.load import Baton, RateLimit, Turnstile
+from cds_service.web.load import Baton, RateLimit, Turnstile
 
 
 def test_so_many_run_so_many_wait_and_the_next_is_refused_at_once():

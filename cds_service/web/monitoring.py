@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response
 
-from cds_service.health import StoreState
-from cds_service.metrics import CONTENT_TYPE, Metrics
+from cds_service.web.health import StoreState
+from cds_service.web.metrics import CONTENT_TYPE, Metrics
 
 
 def blueprint(metrics: Metrics, store: Callable[[], StoreState]) -> Blueprint:

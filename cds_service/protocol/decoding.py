@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from cds_service.bounds import MOST_CONTAINERS, MOST_VALUES
 from cds_service.errors import MalformedJson, NestedTooDeeply, TooManyResources
+from cds_service.limits import MOST_CONTAINERS, MOST_VALUES
 
 MAX_NESTING = 100
 """Levels of objects and arrays a request may have."""

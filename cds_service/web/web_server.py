@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cds_service.metrics import FOLDER_PREFIX, SHARED_FOLDER
+from cds_service.web.metrics import FOLDER_PREFIX, SHARED_FOLDER
 
 _FIRST = os.getpid()
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}

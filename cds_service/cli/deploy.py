@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import click
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from cds_service.cli_examples import examples
+from cds_service.cli.examples import examples
 from cds_service.settings import LOOPBACK, Settings, environment_variable, settings_or_exit
 
-_FOLDER = Path(__file__).parent / "deploy"
+_FOLDER = Path(__file__).parent.parent / "deploy"
 _FILES = {
     "nginx": "nginx.conf",
     "systemd": "cds-service.service",

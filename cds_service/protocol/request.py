@@ -18,8 +18,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from cds_service.bounds import MOST_DRAFTS, MOST_ISSUES, MOST_SELECTIONS
 from cds_service.errors import InvalidFields, Issue, TooManyResources, WrongHook
+from cds_service.limits import MOST_DRAFTS, MOST_ISSUES, MOST_SELECTIONS
 
 _UUID = re.compile(r"(?:urn:uuid:)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _ABSOLUTE_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)

@@ -8,14 +8,14 @@ from typing import BinaryIO
 import click
 import orjson
 
-from cds_service import reading
-from cds_service.app import fhir_access, local_time
 from cds_service.call import Support, answer
-from cds_service.cli_examples import examples
+from cds_service.cli import terminal
+from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, CdsError, KnowledgeError
 from cds_service.guideline.services import Registry
 from cds_service.main import load_registry
 from cds_service.settings import Settings, settings_or_exit
+from cds_service.web.app import fhir_access, local_time
 
 
 @click.command(
@@ -46,9 +46,9 @@ def call(file: BinaryIO, service_id: str, as_json: bool, explained: bool, today:
     if as_json:
         click.echo(orjson.dumps(orjson.loads(answered.body), option=orjson.OPT_INDENT_2).decode())
     else:
-        click.echo(reading.cards(advice.card for advice in answered.guidance.advice))
+        click.echo(terminal.cards(advice.card for advice in answered.guidance.advice))
     if explained:
-        click.echo(reading.explanation(answered.guidance.explain()))
+        click.echo(terminal.explanation(answered.guidance.explain()))
 
 
 @click.command(
@@ -64,7 +64,7 @@ def services(as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps(registry.discovery(), option=orjson.OPT_INDENT_2).decode())
     else:
-        click.echo(reading.services(registry.services, local_time().date()))
+        click.echo(terminal.services(registry.services, local_time().date()))
 
 
 def _registry(settings: Settings) -> Registry:

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from cds_service.feedback_request import Feedback
-from cds_service.hook_request import Envelope, OrderSelectContext, OrderSignContext
-from cds_service.protocol import CARDS_RESPONSE, SERVICE_DESCRIPTION
+from cds_service.protocol.cards import CARDS_RESPONSE, SERVICE_DESCRIPTION
+from cds_service.protocol.feedback import Feedback
+from cds_service.protocol.request import Envelope, OrderSelectContext, OrderSignContext
 
 _REFERENCE = "#/components/schemas/{model}"
 

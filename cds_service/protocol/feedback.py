@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from cds_service.errors import InvalidFields, Issue, TooManyResources
-from cds_service.hook_request import NonEmpty, Received, issues_of
+from cds_service.protocol.request import NonEmpty, Received, issues_of
 
 _RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.ASCII)
 

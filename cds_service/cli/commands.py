@@ -12,23 +12,23 @@ from importlib import import_module
 import click
 
 from cds_service import telemetry
-from cds_service.cli_examples import examples
+from cds_service.cli.examples import examples
 from cds_service.errors import SettingsError, StoreUnavailable
-from cds_service.metrics import FOLDER_PREFIX, SHARED_FOLDER
 from cds_service.settings import Settings, environment_variable, settings_or_exit
 from cds_service.store.database import bring_up_to_date
+from cds_service.web.metrics import FOLDER_PREFIX, SHARED_FOLDER
 
 DATABASE_SECONDS = 1.0
 """How long a start waits for the database, and for the tables to be brought up to date."""
 
 _ELSEWHERE = {
-    "check": ("cds_service.check_command", "check"),
-    "call": ("cds_service.call_commands", "call"),
-    "services": ("cds_service.call_commands", "services"),
-    "report": ("cds_service.store_commands", "report_command"),
-    "deploy": ("cds_service.deploy_command", "deploy"),
-    "purge": ("cds_service.store_commands", "purge"),
-    "export": ("cds_service.store_commands", "export_command"),
+    "check": ("cds_service.cli.check", "check"),
+    "call": ("cds_service.cli.call", "call"),
+    "services": ("cds_service.cli.call", "services"),
+    "report": ("cds_service.cli.store", "report_command"),
+    "deploy": ("cds_service.cli.deploy", "deploy"),
+    "purge": ("cds_service.cli.store", "purge"),
+    "export": ("cds_service.cli.store", "export_command"),
 }
 
 
@@ -71,7 +71,7 @@ def serve() -> None:
     # Memory that a thread gives back is otherwise kept for that thread alone: a quarter more for large charts.
     environ = {SHARED_FOLDER: tempfile.mkdtemp(prefix=FOLDER_PREFIX), "MALLOC_ARENA_MAX": "1", **os.environ}
     arguments = [
-        "gunicorn", "--config", "python:cds_service.web_server", "--bind", settings.address,
+        "gunicorn", "--config", "python:cds_service.web.web_server", "--bind", settings.address,
         "--workers", str(settings.workers), "--threads", str(settings.threads), "--preload",
         "--worker-class", "cds_service.web.worker.WaitressWorker", "--graceful-timeout", "30",
         "cds_service.main:serve()",

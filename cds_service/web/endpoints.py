@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from cds_service import openapi, telemetry
+from cds_service import telemetry
 from cds_service.call import Answer, Support, answer
-from cds_service.decoding import decode
 from cds_service.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
-from cds_service.feedback_request import FeedbackBounds, FeedbackEntry, read_feedback
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.guideline.services import SPECIFICATION_VERSION, Registry
 from cds_service.journal import Journal
-from cds_service.load import Baton, RateLimit, Turnstile
-from cds_service.metrics import Metrics
+from cds_service.protocol.decoding import decode
+from cds_service.protocol.feedback import FeedbackBounds, FeedbackEntry, read_feedback
+from cds_service.web import openapi
+from cds_service.web.load import Baton, RateLimit, Turnstile
+from cds_service.web.metrics import Metrics
 
 if TYPE_CHECKING:  # loaded only where tokens are checked
     from cds_service.trust.client_jwt import Gatekeeper

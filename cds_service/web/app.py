@@ -13,8 +13,7 @@ from flask import Blueprint, Flask, Response, g, jsonify, request
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException
 
-from cds_service import endpoints, health, monitoring, telemetry
-from cds_service.endpoints import Entrance
+from cds_service import telemetry
 from cds_service.errors import (
     BodyTooLarge,
     CdsError,
@@ -25,14 +24,12 @@ from cds_service.errors import (
     StoreUnavailable,
     UnknownPath,
 )
-from cds_service.feedback_request import FeedbackBounds
 from cds_service.fhir.client import Limits
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.servers import AllowList
 from cds_service.guideline.services import CdsService, Registry
 from cds_service.journal import Journal
-from cds_service.load import RateLimit, Turnstile
-from cds_service.metrics import Metrics
+from cds_service.protocol.feedback import FeedbackBounds
 from cds_service.settings import LOOPBACK, Settings
 from cds_service.store import retention
 from cds_service.store.database import Database
@@ -43,7 +40,10 @@ from cds_service.store.spool import Spool
 from cds_service.store.used_tokens import UsedTokens
 from cds_service.trust.issuers import read as read_issuers
 from cds_service.trust.key_sets import KeySets, Trust
-from cds_service.web import evidence_page, preview_page, report_page
+from cds_service.web import endpoints, evidence_page, health, monitoring, preview_page, report_page
+from cds_service.web.endpoints import Entrance
+from cds_service.web.load import RateLimit, Turnstile
+from cds_service.web.metrics import Metrics
 
 
 def local_time() -> datetime:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from cds_service import reading
-from cds_service.app import local_time
-from cds_service.cli_examples import examples
+from cds_service.cli import terminal
+from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError, StoreUnavailable
 from cds_service.fhir.servers import AllowList
 from cds_service.main import load_registry
@@ -17,6 +16,7 @@ from cds_service.settings import Settings, settings_or_exit
 from cds_service.store.database import bring_up_to_date
 from cds_service.store.pseudonyms import own_key
 from cds_service.trust.issuers import read as read_issuers
+from cds_service.web.app import local_time
 
 _NO_DATABASE = "CDS_DATABASE_URL: the database cannot be used, and every call would get 503 without it"
 
@@ -48,7 +48,7 @@ def check() -> None:
 def _content(settings: Settings) -> str:
     """Tell which content cards would speak from, and whether a review of it is overdue."""
     review = load_registry(settings).services[0].knowledge.review
-    return f"{review.version}, {reading.next_review(review, local_time().date())}"
+    return f"{review.version}, {terminal.next_review(review, local_time().date())}"
 
 
 def _tokens(settings: Settings) -> str:

@@ -10,7 +10,7 @@ from textwrap import fill, indent
 from cds_service.guideline.knowledge import Review
 from cds_service.guideline.services import CdsService
 from cds_service.guideline.trace import Trace, TracedDecision, TracedEntry, TracedRule
-from cds_service.protocol import Card
+from cds_service.protocol.cards import Card
 
 WIDTH = 100
 _EMPHASIS = re.compile(r"(?<!\\)\*\*")

@@ -11,16 +11,15 @@ from typing import Any, TypeVar
 import click
 import orjson
 
-from cds_service import report_text
-from cds_service.app import local_time
-from cds_service.cli_examples import examples
+from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, SettingsError, StoreUnavailable
 from cds_service.settings import settings_or_exit
-from cds_service.store import export, retention
+from cds_service.store import export, report_text, retention
 from cds_service.store.database import Database
 from cds_service.store.period import Period
 from cds_service.store.report import report
 from cds_service.web import report_page
+from cds_service.web.app import local_time
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 

@@ -1,0 +1,1 @@
+"""CDS Hooks on the wire: requests, cards, feedback, and decoding within limits."""
