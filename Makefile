@@ -43,6 +43,7 @@ accept: $(VENV)/.dev ## Record expected.json of every fixture anew; the diff is 
 bench: $(VENV)/.dev ## Measure a real-sized call against decoding its JSON, and the served service against its floor
 	$(BIN)/pytest -q --benchmark-only --benchmark-columns=median,iqr,rounds tests/bench/bench_steps.py
 	$(BIN)/python -m tests.bench.decoding
+	$(BIN)/python -m tests.bench.costs
 	$(BIN)/python -m tests.bench.served
 
 servers: $(VENV)/.dev ## Measure floor and service under each web server that could be used (needs wrk)

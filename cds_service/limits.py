@@ -1,7 +1,7 @@
 """How many of each thing one call may hold, or how many of each are read: what keeps the cost of a call linear.
 
-Beyond the bounds of bodies, drafts and selections a call is refused (413); of the others, what comes after the bound is
-not read, and the answer says so. A real session has a few orders with a reason or two each.
+Beyond the bounds of bodies, drafts, selections, prefetch and entries a call is refused (413); of the others, what comes
+after the bound is not read, and the answer says so. A real session has a few orders with a reason or two each.
 """
 
 from __future__ import annotations
@@ -19,6 +19,15 @@ MOST_DRAFTS: Final = 1000
 
 MOST_SELECTIONS: Final = 1000
 """Selected orders."""
+
+MOST_PREFETCHED: Final = 1000
+"""Values of the prefetch; what they hold together is a setting."""
+
+MOST_READ: Final = 2000
+"""Entries of a chart that may matter and are read, for 30 us each; a real chart has a few hundred. More are refused."""
+
+MOST_CODINGS: Final = 100
+"""Codings that are read of one concept."""
 
 MOST_REASONS: Final = 50
 """Reasons that are read of one order, by code and by reference together; and body sites of one order."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
+from cds_service.errors import TooManyResources
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
-from cds_service.limits import MOST_CONTAINED
+from cds_service.limits import MOST_CONTAINED, MOST_READ
 
 
 class Availability(StrEnum):
@@ -60,6 +61,7 @@ class Chart:
         self.patient_id = patient_id
         self.availability = MappingProxyType(dict(availability))
         self.foreign = 0
+        self._chosen = 0
         self._by_type = by_type
         self._sources = sources
         self._by_reference: dict[str, Resource] | None = None
@@ -77,10 +79,18 @@ class Chart:
         Args:
             chosen: picks those somebody needs. Asked first, for all at once: most of a chart is of no interest, and
                 whose it is need not be looked at.
+
+        Raises:
+            TooManyResources: more entries were chosen, of all types together, than are read for one call.
         """
         found: dict[object, Resource] = {}
         resources = self._by_type.get(kind, ())
-        for resource in chosen(resources) if chosen else resources:
+        if chosen:
+            resources = chosen(resources)
+            self._chosen += len(resources)
+            if self._chosen > MOST_READ:
+                raise TooManyResources(f"More than {MOST_READ:,} chart entries matter to the order")
+        for resource in resources:
             if self.is_about_patient(resource):
                 identifier = resource.get("id")
                 found.setdefault(identifier if isinstance(identifier, str) else id(resource), resource)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from cds_service.fhir import conformance, dates, statuses
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.shapes import in_r4, present, tidied
+from cds_service.limits import MOST_CODINGS
 
 _DATES: Final = ("DateTime", "Date", "Instant")
 _OTHER_DATES: Final = frozenset({"issued", "authoredOn"})
@@ -49,6 +50,9 @@ def read(resource: Resource, names: Sequence[str]) -> Reading:
         value = shaped.get(name)
         if value is None:
             continue
+        if _has_too_many_codings(value):
+            lost.append(f"{name}.coding")
+            continue
         understood = _understood(name, value)
         if understood is None:
             validated[name] = value
@@ -67,6 +71,12 @@ def read(resource: Resource, names: Sequence[str]) -> Reading:
         return Reading(shaped, tuple(lost))
     kept = {name: part for name, part in (shaped | left_out).items() if part is not None}
     return Reading(kept, tuple(dict.fromkeys(lost)))
+
+
+def _has_too_many_codings(value: object) -> bool:
+    """Return whether a concept has codings beyond those that are read."""
+    codings = value.get("coding") if isinstance(value, dict) else None
+    return isinstance(codings, list) and len(codings) > MOST_CODINGS
 
 
 def _understood(name: str, value: object) -> tuple[Any, list[str]] | None:

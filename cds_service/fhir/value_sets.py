@@ -12,7 +12,7 @@ from cds_service.fhir.chart_text import plain_line
 from cds_service.fhir.code_tables import CodeTable
 from cds_service.fhir.shapes import concept_in
 from cds_service.fhir.systems import KNOWN, LONGEST_CODE, canonical, categories, plain, says_absent
-from cds_service.limits import LONGEST_WORDS
+from cds_service.limits import LONGEST_WORDS, MOST_CODINGS
 
 _SEMANTIC_TAG = re.compile(r"\s*\((?:finding|disorder|procedure|regime/therapy|body structure)\)$")
 # Bounds of the memory that look-ups may take, whatever callers send.
@@ -156,7 +156,9 @@ class ValueSets:
         The answer for most of a chart, found without looking at its words.
         """
         codings = concept_in(concept).get("coding")
-        return isinstance(codings, list) and bool(codings) and all(map(self._code_means_nothing, codings))
+        if not isinstance(codings, list) or not 0 < len(codings) <= MOST_CODINGS:
+            return False
+        return all(map(self._code_means_nothing, codings))
 
     def meaningful(self, resources: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Return the resources whose code may mean something: one look-up for each of the others."""
@@ -273,7 +275,7 @@ def _parts(concept: object) -> tuple[object, Codings]:
         pass
     plainly = concept_in(concept)
     codings = plainly.get("coding")
-    dicts = [item for item in codings if isinstance(item, dict)] if isinstance(codings, list) else []
+    dicts = [item for item in codings[:MOST_CODINGS] if isinstance(item, dict)] if isinstance(codings, list) else []
     return plainly.get("text"), tuple([(c.get("system"), _code(c.get("code")), c.get("display")) for c in dicts])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -144,9 +144,7 @@ class _Reader:
 
     def planned(self, chart: Chart) -> Iterator[Entry]:
         """Yield the therapy of active care plans."""
-        for plan in chart.entries("CarePlan"):
-            if word(plan.get("status")) != "active":
-                continue
+        for plan in chart.entries("CarePlan", _active):
             if any(isinstance(found := plan.get(name), list) and len(found) > MOST_COMPONENTS for name in _PLAN_LISTS):
                 self.found.unreadable.append(Entry(reference_to(plan), "care plan"))
                 continue
@@ -182,6 +180,10 @@ def _written(when: object, period: object = None) -> str:
     if when is None and isinstance(period, dict):
         when = period.get("start") or period.get("end")
     return when if isinstance(when, str) else ""
+
+
+def _active(plans: Sequence[Resource]) -> Sequence[Resource]:
+    return [plan for plan in plans if word(plan.get("status")) == "active"]
 
 
 def _plan_concepts(plan: Resource) -> Iterator[object]:

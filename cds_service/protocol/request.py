@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from cds_service.errors import InvalidFields, Issue, TooManyResources, WrongHook
-from cds_service.limits import MOST_DRAFTS, MOST_ISSUES, MOST_SELECTIONS
+from cds_service.limits import MOST_DRAFTS, MOST_ISSUES, MOST_PREFETCHED, MOST_SELECTIONS
 
 _UUID = re.compile(r"(?:urn:uuid:)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _ABSOLUTE_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
@@ -169,7 +169,7 @@ def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
     Raises:
         InvalidFields: fields are missing or wrong; each is named by its path.
         WrongHook: the request is for another hook.
-        TooManyResources: there are more draft orders or selections than one call may bring.
+        TooManyResources: there are more draft orders, selections or prefetched values than one call may bring.
     """
     try:
         envelope = Envelope.model_validate(document)
@@ -177,7 +177,8 @@ def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
         raise InvalidFields(*issues_of(fault)) from None
     if envelope.hook != hook:
         raise WrongHook(Issue(f"hook must be {hook} for this service", "hook"))
-    _check_bounds(envelope.context)
+    prefetch = envelope.prefetch or {}
+    _check_bounds(envelope.context, prefetch)
     try:
         context = _CONTEXTS[hook].model_validate(envelope.context)
     except ValidationError as fault:
@@ -186,7 +187,7 @@ def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
         hook=envelope.hook,
         hook_instance=envelope.hook_instance,
         context=context,
-        prefetch=envelope.prefetch or {},
+        prefetch=prefetch,
         fhir_server=envelope.fhir_server,
         fhir_authorization=envelope.fhir_authorization,
         unusable=_unusable(envelope),
@@ -200,8 +201,8 @@ def _unusable(envelope: Envelope) -> str:
     return f"fhirAuthorization.{field_name}" if field_name else ""
 
 
-def _check_bounds(context: Mapping[str, Any]) -> None:
-    """Refuse too many draft orders or selections, before anything is said of each.
+def _check_bounds(context: Mapping[str, Any], prefetch: Mapping[str, Any]) -> None:
+    """Refuse too many draft orders, selections or prefetched values, before anything is said of each.
 
     Raises:
         TooManyResources: there are.
@@ -210,8 +211,9 @@ def _check_bounds(context: Mapping[str, Any]) -> None:
     for path, found, most in (
         ("context.selections", context.get("selections"), MOST_SELECTIONS),
         ("context.draftOrders.entry", drafts.get("entry") if isinstance(drafts, dict) else None, MOST_DRAFTS),
+        ("prefetch", prefetch, MOST_PREFETCHED),
     ):
-        if isinstance(found, list) and len(found) > most:
+        if isinstance(found, list | dict) and len(found) > most:
             raise TooManyResources(Issue(f"{path} must not have more than {most} items", path))
 
 

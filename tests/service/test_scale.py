@@ -9,7 +9,16 @@ import pytest
 
 from cds_service.call import answer
 from cds_service.errors import CdsError, TooManyResources
-from cds_service.limits import MOST_COMPONENTS, MOST_CONTAINED, MOST_DRAFTS, MOST_REASONS, MOST_SELECTIONS
+from cds_service.limits import (
+    MOST_CODINGS,
+    MOST_COMPONENTS,
+    MOST_CONTAINED,
+    MOST_DRAFTS,
+    MOST_PREFETCHED,
+    MOST_READ,
+    MOST_REASONS,
+    MOST_SELECTIONS,
+)
 from tests.bench.bodies import real_request
 from tests.bench.kinds import KINDS, of_size
 from tests.cases import EXTENSION
@@ -69,6 +78,42 @@ def test_1000_drafts_and_selections_are_answered_and_one_more_is_not(registry, t
         with pytest.raises(TooManyResources) as refused:
             cards(registry, sent, today)
         assert [issue.expression for issue in refused.value.issues] == [path]
+
+
+def test_1000_prefetched_values_are_taken_and_one_more_is_not(registry, today):
+    """V1: whatever a site calls its keys."""
+    for number, taken in ((MOST_PREFETCHED, True), (MOST_PREFETCHED + 1, False)):
+        sent = request(condition("M54.2"))
+        sent["prefetch"] |= {f"key{n}": None for n in range(number - len(sent["prefetch"]))}
+        if taken:
+            assert cards(registry, sent, today)
+        else:
+            with pytest.raises(TooManyResources, match="prefetch must not have more than 1000 items"):
+                cards(registry, sent, today)
+
+
+def test_2000_entries_that_matter_are_read_and_more_are_refused(registry, today):
+    """Entries that mean nothing to the order do not count: a chart may be full of them."""
+    other = [condition("I10", id=f"other{number}") for number in range(5000)]
+    for number in (MOST_READ, MOST_READ + 1):
+        problems = [condition("M54.50", id=f"c{n}", onsetDateTime="2020-01-01") for n in range(number)]
+        sent = request(*other, *problems)
+        if number == MOST_READ:
+            assert cards(registry, sent, today)
+        else:
+            with pytest.raises(TooManyResources, match="More than 2,000 chart entries matter to the order"):
+                cards(registry, sent, today)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_a_concept_a_hundred_codings_are_read_and_the_card_says_so(first, registry, today):
+    for more in (0, 1):
+        codings = [{"code": f"local{n}", "system": "urn:local"} for n in range(MOST_CODINGS - 1 + more)]
+        codings.insert(0 if first else len(codings), *code("icd", "M54.2")["coding"])
+        (card,) = cards(registry, request(condition("M54.2", code={"coding": codings})), today)
+        assert ("Could not be read, the rest was used: code.coding of Condition/c-M54.2" in card["detail"]) is bool(
+            more
+        )
 
 
 def test_faults_of_a_request_are_named_up_to_a_bound(client):
