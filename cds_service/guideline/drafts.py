@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from cds_service.errors import TooManyResources
 from cds_service.fhir import elements
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
 from cds_service.fhir.chart import Chart
@@ -18,7 +19,7 @@ from cds_service.fhir.value_sets import Concept, ValueSets
 from cds_service.guideline.conditions import UnreadableEntry, counts, entry_of, lost_elements, problem
 from cds_service.guideline.findings import Entry, OrderFindings, Problem
 from cds_service.guideline.orders import OrderKinds
-from cds_service.limits import MOST_CONTAINED, MOST_REASONS
+from cds_service.limits import MOST_CODINGS, MOST_CONTAINED, MOST_READ, MOST_REASONS
 
 _NO_ORDER = ("revoked", "completed", "entered-in-error", "cancelled")  # cancelled is ProcedureRequest's word in STU3
 _TYPES = ("ServiceRequest", "ProcedureRequest")
@@ -100,6 +101,9 @@ def read(
         selections: the selected orders of order-select; None means every order (order-sign).
         kinds: the kinds of orders that the guideline is about.
         value_sets: the guideline's.
+
+    Raises:
+        TooManyResources: the orders give more reasons and body sites, together, than are read for one call.
     """
     orders: list[Draft] = []
     active: list[Resource] = []
@@ -136,6 +140,8 @@ def read(
             orders.append(order)
             if _holds_more_than_is_read(resource):
                 unreadable.append(entry)
+    if sum(_reasons_and_sites(order.resource) for order in orders) > MOST_READ:
+        raise TooManyResources(f"The orders give more than {MOST_READ:,} reasons and body sites together")
     unmatched = sum(named.isdisjoint(_names_in(selection)) for selection in set(selections or ()))
     return Drafts(tuple(orders), tuple(active), tuple(seen), tuple(unreadable), unmatched, without_code)
 
@@ -169,6 +175,13 @@ def _holds_more_than_is_read(order: Resource) -> bool:
     )
 
 
+def _reasons_and_sites(order: Resource) -> int:
+    """Return how many reasons and body sites of an order will be read."""
+    shaped = in_r4(order)
+    coded, sites = listed(shaped.get("reasonCode")), listed(shaped.get("bodySite"))
+    return min(len(coded), MOST_REASONS) + len(_referenced(shaped)) + min(len(sites), MOST_REASONS)
+
+
 def _order(
     sent: Resource, entry: Entry, kind: str, concept: Concept, kinds: OrderKinds, value_sets: ValueSets
 ) -> Draft:
@@ -194,7 +207,7 @@ def _order(
 
 
 def _codes(order: Resource) -> Iterator[tuple[str, str]]:
-    for coding in listed(concept_in(order.get("code")).get("coding")):
+    for coding in listed(concept_in(order.get("code")).get("coding"))[:MOST_CODINGS]:
         system = canonical(coding.get("system"))
         if system and (code := plain(system, coding.get("code"))):
             yield system, code

@@ -71,6 +71,9 @@ KINDS: Mapping[str, Make] = MappingProxyType(
         # The draft orders and what is said of them.
         "selections of drafts of one id": _drafts(lambda _: needling(), lambda n: f"http://x{n}/ServiceRequest/order"),
         "orders": _drafts(lambda n: needling(id=f"o{n}", reasonCode=[code("icd", "M54.2", display=f"pain {n}")])),
+        "orders of many reasons": _drafts(
+            lambda n: needling(id=f"o{n}", reasonCode=[code("icd", "M54.2", display=f"{n} {m}") for m in range(50)])
+        ),
         "orders by words": _drafts(lambda n: needling(id=f"o{n}", code={"text": f"Dry needling {n}"})),
         "selections": _selections,
         "references to contained resources": _of_order(

@@ -105,6 +105,19 @@ def test_2000_entries_that_matter_are_read_and_more_are_refused(registry, today)
                 cards(registry, sent, today)
 
 
+def test_2000_reasons_of_all_orders_together_are_read_and_more_are_refused(registry, today):
+    reasons = [PAIN] * MOST_REASONS
+    for orders, taken in ((MOST_READ // MOST_REASONS, True), (MOST_READ // MOST_REASONS + 1, False)):
+        sent = request(condition("M54.2")) | {"hook": "order-sign"}
+        drafts = [needling(id=f"o{number}", reasonCode=reasons) for number in range(orders)]
+        sent["context"]["draftOrders"] = bundle(*drafts)
+        if taken:
+            assert cards(registry, sent, today)
+        else:
+            with pytest.raises(TooManyResources, match="more than 2,000 reasons and body sites together"):
+                cards(registry, sent, today)
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_of_a_concept_a_hundred_codings_are_read_and_the_card_says_so(first, registry, today):
     for more in (0, 1):
