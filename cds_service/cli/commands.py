@@ -26,6 +26,7 @@ _ELSEWHERE = {
     "call": ("cds_service.cli.call", "call"),
     "services": ("cds_service.cli.call", "services"),
     "report": ("cds_service.cli.store", "report_command"),
+    "diff": ("cds_service.cli.backtest", "diff"),
     "deploy": ("cds_service.cli.deploy", "deploy"),
     "purge": ("cds_service.cli.store", "purge"),
     "export": ("cds_service.cli.store", "export_command"),

@@ -216,10 +216,12 @@ def test_every_command_has_help_with_examples_on_lines_of_their_own(command):
 
 @pytest.mark.parametrize("example", [line for command in COMMANDS for line in examples_of(command)])
 def test_every_example_works_as_it_stands(example, tmp_path, monkeypatch):
-    """In a folder like the repository's, with a request and codes of a site beside it."""
+    """In a folder like the repository's, with a request, and codes and knowledge of a site beside it."""
     (tmp_path / "fixtures").symlink_to(FIXTURES)
+    (tmp_path / "hooks").symlink_to(FIXTURES.parent / "hooks")
     (tmp_path / "request.json").write_bytes(Path(CASE).read_bytes())
     (tmp_path / "our-codes").mkdir()
+    (tmp_path / "our-knowledge").symlink_to(FIXTURES.parent / "hooks" / "dry_needling" / "knowledge")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(commands.os, "execve", lambda *_: None)  # a server would not end
     monkeypatch.setattr(commands, "DATABASE_SECONDS", 60)
