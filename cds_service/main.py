@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +44,7 @@ def serve() -> Flask:
     except (KnowledgeError, SettingsError) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         raise SystemExit(EXIT_MISCONFIGURED) from None
+    threading.excepthook = telemetry.log_defect
     spare_the_collector()
     return app
 

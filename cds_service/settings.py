@@ -98,7 +98,7 @@ class Settings:
         "Database of calls, feedback and used tokens, shared by all worker processes: sqlite:/// or postgresql://.",
     )
     data_folder: str = _setting(
-        ".", "Folder for what belongs to this machine: the spool that keeps records while the database is down."
+        ".", "Folder for what belongs to this machine: records that wait for the database, and the key of hashes."
     )
     hash_key: str = _setting(
         "",

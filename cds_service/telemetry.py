@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
+import threading
 import traceback
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,12 @@ def configure(level: str) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def log_defect(ended: threading.ExceptHookArgs) -> None:
+    """Log that a thread ended by a defect: where, but not the exception's own text, which can quote data."""
+    name = ended.thread.name if ended.thread else ""
+    log().error("defect", thread=name, cause=ended.exc_type.__name__, places=places(ended.exc_traceback))
 
 
 def log() -> Any:

@@ -74,8 +74,9 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def make_app(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+def make_app(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
     """Make applications that share an empty database; what they keep is written when the test ends."""
+    monkeypatch.setattr("cds_service.store.recorder.FORWARD_SECONDS", 0.01)
     made = []
 
     def make(

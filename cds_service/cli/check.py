@@ -71,7 +71,7 @@ def _database(settings: Settings) -> str:
     except StoreUnavailable as failure:
         if settings.checks_calls:
             raise SettingsError(f"{_NO_DATABASE} ({failure})") from None
-        return f"cannot be used: records would wait in the spool ({failure})"
+        return f"cannot be used: records would wait in the outbox ({failure})"
     return "answers"
 
 

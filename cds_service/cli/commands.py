@@ -105,7 +105,7 @@ def _prepare_database(settings: Settings) -> None:
     trying.join(DATABASE_SECONDS)
     if told:
         telemetry.configure(settings.log_level)
-        without = "no token can be checked without it" if settings.checks_calls else "records wait in the spool"
+        without = "no token can be checked without it" if settings.checks_calls else "records wait in the outbox"
         telemetry.log().warning("database", reason=told[0], consequence=without)
 
 

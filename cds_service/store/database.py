@@ -196,6 +196,8 @@ def _migrate(connection: Connection) -> None:
     """Bring the tables up to date. Processes that start together do so one after the other."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+    else:
+        connection.execute(text("PRAGMA defer_foreign_keys=ON"))  # a table is changed by making it anew
     known = connection.dialect.has_table(connection, "alembic_version")
     version = connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
     if version == HEAD:

@@ -11,7 +11,7 @@ from typing import Any
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
-"""Rows by the name of their table; what is spooled and what is written."""
+"""Rows by the name of their table; what waits in the outbox and what is written."""
 
 UNRECOGNISED = "unrecognised"
 """Kept in the place of a code or id that could as well be free text."""

@@ -29,6 +29,7 @@ def _share_between_processes(connection: Any, _: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")  # as PostgreSQL does by itself
 
 
 def _begin(connection: Connection) -> None:

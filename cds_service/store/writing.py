@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import orjson
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cds_service.errors import StoreRefused
 from cds_service.store.records import Row, Rows
 from cds_service.store.tables import IN_ORDER
 
 MOST_AT_ONCE = 500
 """Rows in one statement."""
+
+_EMPTY: dict[str, Row] = {table.name: dict.fromkeys(table.columns.keys()) for table in IN_ORDER}
+_REQUIRED = {table.name: {column.name for column in table.columns if not column.nullable} for table in IN_ORDER}
+
+
+def rows_of(record: bytes) -> Rows:
+    """Return the rows of a record that waited; columns that may be empty may be missing, as before an upgrade.
+
+    Raises:
+        StoreRefused: no version up to this one writes such a record.
+    """
+    try:
+        found = orjson.loads(record)
+    except orjson.JSONDecodeError:
+        raise StoreRefused("the record is not JSON") from None
+    if not isinstance(found, dict) or not found.keys() <= _EMPTY.keys():
+        raise StoreRefused("the record names a table that does not exist")
+    return {name: [_whole(name, row) for row in _listed(rows)] for name, rows in found.items()}
+
+
+def _listed(rows: object) -> list[object]:
+    if not isinstance(rows, list):
+        raise StoreRefused("the record holds no rows")
+    return rows
+
+
+def _whole(table: str, row: object) -> Row:
+    empty, required = _EMPTY[table], _REQUIRED[table]
+    if not isinstance(row, dict) or not required <= row.keys() <= empty.keys():
+        raise StoreRefused("the record has other columns than the table")
+    return {**empty, **row}
 
 
 def write(connection: Connection, rows: Rows) -> None:

@@ -33,10 +33,10 @@ from cds_service.protocol.feedback import FeedbackBounds
 from cds_service.settings import LOOPBACK, Settings
 from cds_service.store import retention
 from cds_service.store.database import Database
+from cds_service.store.outbox import Outbox
 from cds_service.store.pseudonyms import Pseudonyms, own_key
 from cds_service.store.recorder import Recorder, Watch
 from cds_service.store.repeats import Repeats
-from cds_service.store.spool import Spool
 from cds_service.store.used_tokens import UsedTokens
 from cds_service.trust.issuers import read as read_issuers
 from cds_service.trust.key_sets import KeySets, Trust
@@ -140,19 +140,19 @@ class Store:
 
 
 def _store(settings: Settings, clock: Callable[[], datetime]) -> Store:
-    """Wire database, spool, recorder and counts.
+    """Wire database, outbox, recorder and counts.
 
     Raises:
-        SettingsError: the database's address is wrong, or this machine's key can neither be read nor made.
+        SettingsError: the database's address is wrong, or this machine's key or outbox can neither be read nor made.
     """
     folder = Path(settings.data_folder)
     database = Database(settings.database_url)
-    spool = Spool(folder / "cds-spool.sqlite3")
+    outbox = Outbox(folder)
 
     def state() -> health.StoreState:
-        """Tell how the store is, and see to it that what waits is replayed."""
+        """Return how the store is, and see to it that what waits is forwarded."""
         recorder.start()
-        return health.StoreState(database.reachable(), spool.waiting(), metrics.lost_records())
+        return health.StoreState(database.reachable(), outbox.waiting(), metrics.lost_records(), not recorder.ended)
 
     def remove_old() -> None:
         """Remove what is older than the site wants to keep."""
@@ -163,7 +163,7 @@ def _store(settings: Settings, clock: Callable[[], datetime]) -> Store:
 
     metrics = Metrics()
     recorder = Recorder(
-        database, spool, Watch(metrics.store_failed, metrics.lost), remove_old if settings.keep_days else None
+        database, outbox, Watch(metrics.store_failed, metrics.lost), remove_old if settings.keep_days else None
     )
     pseudonyms = Pseudonyms(settings.hash_key or own_key(folder))
     overridden = Repeats(database, settings.repeat_hours, metrics.store_failed)

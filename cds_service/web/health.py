@@ -17,13 +17,15 @@ class StoreState:
 
     Attributes:
         reachable: the database answers.
-        spooled: records that wait for it in the spool.
+        waiting: records of all worker processes that it does not have yet.
         lost: records that could be kept nowhere since the start, by all worker processes.
+        recording: this process's thread that forwards records has not failed.
     """
 
     reachable: bool
-    spooled: int
+    waiting: int
     lost: int
+    recording: bool
 
 
 def blueprint(
@@ -49,18 +51,23 @@ def blueprint(
         """Tell whether calls can be answered: value sets are loaded, and the database answers where it is needed.
 
         Overdue reviews are listed, but make nobody unready: old advice that says its date is better than none. Nor does
-        a database that only keeps records: they wait in the spool.
+        a database that only keeps records: they wait in the outbox. A process whose recorder failed is defective.
         """
         loaded = {service.id: bool(service.knowledge.value_sets.displays) for service in registry.services}
         kept = store()
-        is_ready = bool(loaded) and all(loaded.values()) and (kept.reachable or not needed)
+        is_ready = bool(loaded) and all(loaded.values()) and (kept.reachable or not needed) and kept.recording
         today = clock().date()
         overdue = sorted({name for service in registry.services for name in service.knowledge.review.overdue(today)})
         body = {
             "status": "ready" if is_ready else "not ready",
             "services": [{"id": name, "valueSetsLoaded": there} for name, there in loaded.items()],
             "overdueReviews": overdue,
-            "store": {"reachable": kept.reachable, "spooledRecords": kept.spooled, "lostRecords": kept.lost},
+            "store": {
+                "reachable": kept.reachable,
+                "waitingRecords": kept.waiting,
+                "lostRecords": kept.lost,
+                "recording": kept.recording,
+            },
         }
         return jsonify(body), 200 if is_ready else 503
 

@@ -47,7 +47,9 @@ class Metrics:
             registry=self._registry,
         )  # fmt: skip
         self._lost = Counter(
-            "cds_store_lost_records", "Records that neither database nor spool took.", registry=self._registry
+            "cds_store_lost_records",
+            "Records that were not taken, or were refused.",
+            registry=self._registry,
         )
 
     def called(self, service: str, hook: str, status: int, rules: Iterable[str], seconds: float) -> None:
@@ -81,15 +83,15 @@ class Metrics:
         """Return how many records were lost since the start, by all worker processes."""
         return int(self._gathering().get_sample_value("cds_store_lost_records_total") or 0)
 
-    def exposition(self, reachable: bool, spooled: int) -> bytes:
+    def exposition(self, reachable: bool, waiting: int) -> bytes:
         """Return all counts in Prometheus' text format.
 
         Args:
             reachable: the database answers at the moment.
-            spooled: records that wait in the spool at the moment.
+            waiting: records that the database does not have yet.
         """
         registry = self._gathering()
-        registry.register(_StoreState(reachable, spooled))
+        registry.register(_StoreState(reachable, waiting))
         return generate_latest(registry)
 
     def _gathering(self) -> CollectorRegistry:
@@ -116,11 +118,11 @@ class _Forwarded(Collector):
 class _StoreState(Collector):
     """Whether the database answers, and how many records wait, at the moment."""
 
-    def __init__(self, reachable: bool, spooled: int) -> None:
+    def __init__(self, reachable: bool, waiting: int) -> None:
         self._reachable = reachable
-        self._spooled = spooled
+        self._waiting = waiting
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return both."""
         yield GaugeMetricFamily("cds_store_reachable", "Whether the database answers.", float(self._reachable))
-        yield GaugeMetricFamily("cds_spooled_records", "Records that wait in the spool.", float(self._spooled))
+        yield GaugeMetricFamily("cds_waiting_records", "Records that wait for the database.", float(self._waiting))

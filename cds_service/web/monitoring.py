@@ -23,6 +23,6 @@ def blueprint(metrics: Metrics, store: Callable[[], StoreState]) -> Blueprint:
     def exposition() -> Response:
         """Return all counts in Prometheus' text format."""
         state = store()
-        return Response(metrics.exposition(state.reachable, state.spooled), content_type=CONTENT_TYPE)
+        return Response(metrics.exposition(state.reachable, state.waiting), content_type=CONTENT_TYPE)
 
     return views

@@ -82,7 +82,7 @@ def test_a_database_that_does_not_answer_is_wrong_only_where_it_remembers_tokens
     away = {"CDS_DATABASE_URL": f"sqlite:///{tmp_path}/none/cds.sqlite3"}
     assert check(**away) == (
         0,
-        check()[1] | {"database": "cannot be used: records would wait in the spool (OperationalError)"},
+        check()[1] | {"database": "cannot be used: records would wait in the outbox (OperationalError)"},
     )
     code, told = check(**away, **issuers(tmp_path))
     assert code == 3

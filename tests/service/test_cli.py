@@ -140,6 +140,7 @@ def test_settings_lists_every_setting_with_its_help():
 def test_the_served_application_spares_the_garbage_collector(monkeypatch, tmp_path):
     """What was loaded at start is not walked through during calls."""
     thresholds = gc.get_threshold()
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     own = {"CDS_DATA_FOLDER": str(tmp_path), "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.sqlite3"}
     monkeypatch.setattr(main.os, "environ", own)
     try:

@@ -12,10 +12,12 @@ import pytest
 from sqlalchemy import select
 
 from cds_service.main import create
+from cds_service.store.outbox import Outbox
 from cds_service.store.records import FeedbackRecord
 from cds_service.store.tables import feedback
 from tests.cases import FIXTURES, TODAY, own_settings
 from tests.charts import condition, request
+from tests.waiting import wait_for
 
 PATH = "/cds-services/dry-needling-order-select"
 HL7 = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
@@ -43,10 +45,12 @@ def client(make_app):
 
 
 @pytest.fixture
-def kept(database):
-    """Return what is in the table of feedback."""
+def kept(database, tmp_path):
+    """Return what is in the table of feedback, once all has been forwarded."""
+    outbox = Outbox(tmp_path)
 
     def rows():
+        wait_for(lambda: outbox.waiting() == 0)
         with database.reading() as connection:
             query = select(feedback).order_by(feedback.c.outcome, feedback.c.outcome_timestamp)
             return [dict(row) for row in connection.execute(query).mappings()]
@@ -275,9 +279,9 @@ def test_the_endpoint_refuses_like_the_others(client):
 
 def test_feedback_that_can_be_kept_nowhere_is_not_answered_with_200(tmp_path):
     """Once answered 200, it is durable: so nothing else is answered 200."""
-    (tmp_path / "cds-spool.sqlite3").mkdir()
     settings = own_settings(database_url="sqlite:////nowhere/cds.sqlite3", data_folder=str(tmp_path))
     client = create(settings, clock=lambda: TODAY).test_client()
+    (tmp_path / "cds-outbox").rmdir()
     response = send(client, ACCEPTED)
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "1"

@@ -17,7 +17,7 @@ from cds_service.errors import StoreUnavailable
 from cds_service.store import database as database_module
 from cds_service.store.database import HEAD, Database
 from cds_service.store.tables import metadata
-from tests.store.waiting import wait_for
+from tests.waiting import wait_for
 
 SCRIPTS = Path(database_module.__file__).parent / "migrations"
 

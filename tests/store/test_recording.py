@@ -1,26 +1,28 @@
-"""Calls and cards are kept behind the answer; while the database is down they wait in the spool, and come back."""
+"""Calls and feedback reach the database through the outbox: whatever ends, fails or is refused on the way."""
 
 from __future__ import annotations
 
-import sqlite3
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from types import SimpleNamespace
 
+import orjson
 import pytest
 from sqlalchemy import Connection, select
 
-from cds_service.errors import StoreRefused, StoreUnavailable
+from cds_service import telemetry
+from cds_service.errors import Unavailable
+from cds_service.store import outbox as outbox_module
 from cds_service.store import recorder as recorder_module
 from cds_service.store.database import Database
+from cds_service.store.outbox import Outbox
 from cds_service.store.recorder import Recorder, Watch
 from cds_service.store.records import CallRecord, CardRecord, FeedbackRecord
-from cds_service.store.spool import Spool
 from cds_service.store.tables import calls, cards, feedback, suggestions
 from tests.cases import TODAY
 from tests.charts import condition, needling, request
-from tests.store.waiting import wait_for
+from tests.waiting import wait_for
 
 PATH = "/cds-services/dry-needling-order-select"
 HEALTH = "/health/ready"
@@ -42,8 +44,8 @@ def call(number: int = 0, **changes) -> CallRecord:
 
 
 @pytest.fixture
-def spool(tmp_path) -> Spool:
-    return Spool(tmp_path / "spool.sqlite3", most=10)
+def outbox(tmp_path) -> Outbox:
+    return Outbox(tmp_path)
 
 
 @pytest.fixture
@@ -59,14 +61,14 @@ def broken(tmp_path) -> Database:
 
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch) -> None:
-    """Ask a database again at once after a failure, and write without gathering."""
+    """Ask a database again at once after a failure, and forward without a pause."""
     monkeypatch.setattr("cds_service.store.database.REST_SECONDS", 0)
-    monkeypatch.setattr(recorder_module, "GATHER_SECONDS", 0)
-    monkeypatch.setattr(recorder_module, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(recorder_module, "FORWARD_SECONDS", 0.01)
+    monkeypatch.setattr(recorder_module, "RETRY_SECONDS", 0.01)
 
 
-def recorder(database: Database, spool: Spool, heard: list, daily=None) -> Recorder:
-    return Recorder(database, spool, Watch(heard.append, heard.append), daily)
+def recorder(database: Database, outbox: Outbox, heard: list, daily=None) -> Recorder:
+    return Recorder(database, outbox, Watch(heard.append, heard.append), daily)
 
 
 def test_a_call_is_kept_with_its_cards_and_suggestions_and_nothing_of_the_patient(make_app, database):
@@ -114,8 +116,8 @@ def test_a_silent_call_is_kept_as_silent(make_app, database):
     assert (kept["outcome"], kept["orders"], kept["missing"]) == ("silent", 0, "")
 
 
-def test_the_same_record_written_twice_is_one(database, spool, heard):
-    writer = recorder(database, spool, heard)
+def test_the_same_record_written_twice_is_one(database, outbox, heard):
+    writer = recorder(database, outbox, heard)
     for _ in range(2):
         writer.record(call())
         assert writer.settle()
@@ -123,101 +125,114 @@ def test_the_same_record_written_twice_is_one(database, spool, heard):
     assert heard == []
 
 
-def test_calls_wait_in_the_spool_while_the_database_is_down_and_come_back(broken, spool, heard, tmp_path):
-    writer = recorder(broken, spool, heard)
+def test_calls_wait_in_the_outbox_while_the_database_is_down_and_come_back(broken, outbox, heard, tmp_path):
+    writer = recorder(broken, outbox, heard)
     writer.record(call(1))
     writer.record(call(2))
-    assert writer.settle()
-    assert "calls" in heard
-    assert spool.waiting() == 2
+    wait_for(lambda: "forward" in heard)
+    assert outbox.waiting() == 2
     (tmp_path / "later").mkdir()
-    wait_for(lambda: spool.waiting() == 0)
+    assert writer.settle()
     assert {row["id"] for row in rows(broken, calls)} == {"call-1", "call-2"}
 
 
-def test_feedback_that_the_spool_took_is_there_after_a_crash(broken, spool, heard, tmp_path, monkeypatch):
-    """Durable once answered: another process finds the spool and replays it."""
+def test_feedback_that_was_answered_is_there_after_a_crash(broken, outbox, heard, tmp_path, monkeypatch):
+    """Durable once answered: another process finds and forwards it."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
     with monkeypatch.context() as patched:
         patched.setattr(Recorder, "start", lambda _: None)  # a process that ends before its thread does anything
-        recorder(broken, spool, heard).keep([FeedbackRecord("s", "c", "overridden", TODAY)], TODAY)
+        recorder(broken, outbox, heard).keep([FeedbackRecord("s", "c", "overridden", TODAY)], TODAY)
+    assert len(synced) == 2, "the file and its name"
+    outbox.release()  # as the end of its process does
     (tmp_path / "later").mkdir()
     database = Database(f"sqlite:///{tmp_path}/later/cds.sqlite3")
-    recorder(database, Spool(tmp_path / "spool.sqlite3"), heard).start()
-    wait_for(lambda: database.reachable() and len(rows(database, feedback)) == 1)
+    other = recorder(database, Outbox(tmp_path), heard)
+    other.start()
+    assert other.settle()
+    assert len(rows(database, feedback)) == 1
 
 
-def test_the_spool_is_bounded_and_what_does_not_fit_is_counted_as_lost(broken, spool, heard):
-    writer = recorder(broken, spool, heard)
+def test_an_outbox_that_is_full_loses_calls_and_counts_them_and_refuses_feedback(broken, tmp_path, heard):
+    outbox = Outbox(tmp_path, most_bytes=1500)
+    writer = recorder(broken, outbox, heard)
     for number in range(12):
         writer.record(call(number))
-        assert writer.settle()
-    assert spool.waiting() == 10
-    assert heard.count(1) == 2
-    assert heard.count("spool") == 2
+    kept = outbox.waiting()
+    assert 0 < kept < 12
+    assert heard.count(1) == heard.count("outbox") == 12 - kept
+    with pytest.raises(Unavailable, match="cannot be kept"):
+        writer.keep([FeedbackRecord("s", "c" * 36, "overridden", TODAY)] * 9, TODAY)
+    assert outbox.waiting() == kept
 
 
-def test_a_full_queue_loses_calls_and_counts_them_and_delays_nobody(database, spool, heard, monkeypatch):
-    monkeypatch.setattr(recorder_module, "MOST_QUEUED", 1)
-    writer = recorder(database, spool, heard)
-    monkeypatch.setattr(writer, "start", lambda: None)
-    writer.record(call(1))
-    writer.record(call(2))
-    assert heard == [1]
-    writer.close()
-    assert [row["id"] for row in rows(database, calls)] == ["call-1"]
-
-
-def test_all_that_waits_is_written_when_the_process_ends(database, spool, heard, monkeypatch):
-    monkeypatch.setattr(recorder_module, "MOST_AT_ONCE", 3)
-    keeper = recorder(database, spool, heard)
-    monkeypatch.setattr(keeper, "start", lambda: None)  # no thread that could write them
+@pytest.mark.parametrize("started", [True, False])
+def test_all_that_waits_is_written_when_the_process_ends(started, database, outbox, heard, monkeypatch):
+    monkeypatch.setattr(recorder_module, "FORWARD_SECONDS", 3600)
+    monkeypatch.setattr(outbox_module, "MOST_AT_ONCE", 3)
+    keeper = recorder(database, outbox, heard)
+    if not started:
+        monkeypatch.setattr(keeper, "start", lambda: None)
     for number in range(10):
         keeper.record(call(number))
     assert rows(database, calls) == []
-    keeper.close()
-    assert len(rows(database, calls)) == 10
-
-
-def test_what_the_thread_holds_is_written_too_when_the_process_ends(database, spool, heard, monkeypatch):
-    """It gathers for longer than anybody waits, and is woken and awaited."""
-    monkeypatch.setattr(recorder_module, "GATHER_SECONDS", 3600)
-    keeper = recorder(database, spool, heard)
-    for number in range(10):
-        keeper.record(call(number))
-    wait_for(lambda: keeper._queue.qsize() < 10)  # the thread has some in its hands
-    keeper.close()
-    assert len(rows(database, calls)) == 10
-    keeper.close()
+    for _ in range(2):
+        keeper.close()
+        assert len(rows(database, calls)) == 10
+    assert not any(thread is keeper._thread for thread in threading.enumerate())
     assert heard == []
 
 
-def test_an_idle_thread_does_not_delay_the_end(database, spool, heard, monkeypatch):
-    monkeypatch.setattr(recorder_module, "IDLE_SECONDS", 3600)
-    keeper = recorder(database, spool, heard)
-    keeper.start()
-    keeper.close()
-    assert not keeper._thread.is_alive()
+GOOD = call(1).rows()
+CARD = call(2).rows()["cards"][0]
 
 
-def test_a_spooled_record_that_the_database_refuses_does_not_hold_up_the_others(database, spool, heard):
-    good = call(1).rows()
-    orphan = {"cards": [{**call(2).rows()["cards"][0], "rule": None}]}
-    spool.add([orphan, good])
-    recorder(database, spool, heard).start()
-    wait_for(lambda: spool.waiting() == 0)
-    assert [row["id"] for row in rows(database, calls)] == ["call-1"]
-    assert heard == [1]
-    with pytest.raises(StoreRefused), database.writing() as connection:
-        connection.execute(cards.insert(), orphan["cards"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        orjson.dumps({"cards": [{**CARD, "rule": None}]}),  # the database refuses it
+        orjson.dumps({"cards": [{**CARD, "call": "nowhere"}]}),  # a card of no call
+        orjson.dumps({"cards": [{**CARD, "rule": "R1\0"}]}),
+        orjson.dumps({"cards": [{**CARD, "rule": {"a": 1}}]}),
+        orjson.dumps({"calls": [{**call(2).rows()["calls"][0], "orders": 2**62}]}),
+        orjson.dumps({"calls": [{**call(2).rows()["calls"][0], "id": "x" * 100}]}),
+        orjson.dumps({"cards": [{**CARD, "colour": "red"}]}),  # an unknown column
+        orjson.dumps({"cards": [{"uuid": "only"}]}),
+        orjson.dumps({"nowhere": [CARD]}),
+        orjson.dumps({"cards": CARD}),
+        orjson.dumps({"cards": ["card"]}),
+        b"[]",
+        b"5",
+        b"",
+        b'{"cards": [{"uu',  # torn by a power cut
+        b"\xff\xfe",
+    ],
+)
+def test_a_record_that_cannot_be_written_keeps_no_others_waiting(bad, database, outbox, heard, monkeypatch):
+    """It is set aside and counted, and the thread goes on."""
+    forwarding = recorder(database, outbox, heard)
+    monkeypatch.setattr(forwarding, "start", lambda: None)
+    for record in (bad, orjson.dumps(GOOD), bad):
+        outbox.append(record)
+    forwarding._forward()
+    assert outbox.waiting() == 0
+    assert [row["id"] for row in rows(database, calls) if row["id"] == "call-1"] == ["call-1"]
+    refused = (outbox._folder / "refused").read_bytes() if (outbox._folder / "refused").exists() else b""
+    if database._engine.name == "postgresql" or heard:
+        assert refused == (bad + b"\n") * 2
+        assert heard == [1, 1]
+    assert database.reachable(), "a record that is refused is no reason to rest"
 
 
-def test_a_spool_that_cannot_be_used_is_told(tmp_path):
-    (tmp_path / "folder").mkdir()
-    spool = Spool(tmp_path / "folder")
-    for use in (lambda: spool.add([{}]), lambda: spool.oldest(1), lambda: spool.remove([1])):
-        with pytest.raises(StoreUnavailable):
-            use()
-    assert spool.waiting() == 0
+def test_a_bad_record_in_the_outbox_does_not_end_the_thread(database, outbox, heard):
+    keeper = recorder(database, outbox, heard)
+    outbox.append(b"bad")
+    keeper.record(call(1))
+    assert keeper.settle()
+    keeper.record(call(2))
+    assert keeper.settle()
+    assert not keeper.ended
+    assert {row["id"] for row in rows(database, calls)} == {"call-1", "call-2"}
 
 
 def test_a_database_that_failed_is_left_alone_for_a_moment(broken, tmp_path, monkeypatch):
@@ -248,22 +263,36 @@ def test_those_who_wait_for_a_database_that_does_not_answer_wait_for_one_try(bro
     assert len(tries) == 1
 
 
-def test_the_daily_task_is_done(database, spool, heard):
-    recorder(database, spool, heard, daily=lambda: heard.append("today")).start()
+def test_the_daily_task_is_done(database, outbox, heard):
+    recorder(database, outbox, heard, daily=lambda: heard.append("today")).start()
     wait_for(lambda: heard == ["today"])
 
 
-def test_readiness_tells_of_the_store_and_stays_ready_without_it(make_app, tmp_path):
+def test_readiness_tells_of_the_store_and_stays_ready_without_it(make_app, monkeypatch):
     """Cards do not need the database; what waits and what was lost is seen."""
     app = make_app(database_url="sqlite:////nowhere/cds.sqlite3")
     client = app.test_client()
     assert client.post(PATH, json=request(condition("M54.2"))).status_code == 200
-    assert app.extensions["store"].recorder.settle()
     ready = client.get(HEALTH)
     assert ready.status_code == 200
-    assert ready.json["store"] == {"reachable": False, "spooledRecords": 1, "lostRecords": 0}
-    with closing(sqlite3.connect(tmp_path / "cds-spool.sqlite3")) as connection:
-        connection.execute("DROP TABLE records")
-    client.post(PATH, json=request(condition("M54.2")))
-    assert app.extensions["store"].recorder.settle()
+    assert ready.json["store"] == {"reachable": False, "waitingRecords": 1, "lostRecords": 0, "recording": True}
+    monkeypatch.setattr(app.extensions["store"].recorder._outbox, "_most_bytes", 0)
+    assert client.post(PATH, json=request(condition("M54.2"))).status_code == 200
     assert client.get(HEALTH).json["store"]["lostRecords"] == 1
+
+
+def test_readiness_tells_when_the_recorder_has_ended(make_app, monkeypatch, capfd):
+    """Its defect is logged by place and kind, without its words, which can quote data."""
+    monkeypatch.setattr(threading, "excepthook", telemetry.log_defect)
+    app = make_app()
+    keeper = app.extensions["store"].recorder
+    monkeypatch.setattr(keeper._outbox, "forward", lambda _: {}["a defect"])
+    keeper.start()
+    wait_for(lambda: keeper.ended)
+    ready = app.test_client().get(HEALTH)
+    assert (ready.status_code, ready.json["store"]["recording"]) == (503, False)
+    monkeypatch.undo()
+    told = capfd.readouterr().err
+    assert '"event": "defect"' in told
+    assert '"cause": "KeyError"' in told
+    assert "a defect" not in told

@@ -58,6 +58,7 @@ def overridden(app, sent, outcome="overridden", moment="2026-11-23T17:30:00Z"):
         if outcome == "accepted":
             entry["acceptedSuggestions"] = [{"id": card["suggestions"][0]["uuid"]}]
         assert client.post(f"{SELECT}/feedback", json={"feedback": [entry]}).status_code == 200
+    assert app.extensions["store"].recorder.settle()
     return shown
 
 
@@ -170,6 +171,7 @@ def test_no_timestamp_of_feedback_keeps_an_order_from_being_answered(moment, sta
     assert app.extensions["store"].recorder.settle()
     entry = {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": moment}
     assert client.post(f"{SELECT}/feedback", json={"feedback": [entry]}).status_code == status
+    assert app.extensions["store"].recorder.settle()
     assert client.post(SIGN, json=signing(CHRONIC)).status_code == 200
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def free_port() -> int:

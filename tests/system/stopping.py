@@ -17,6 +17,7 @@ from cds_service.store.database import Database
 from cds_service.store.tables import cards
 from tests.charts import condition, request
 from tests.system.conftest import served
+from tests.waiting import wait_for
 
 PATH = "/cds-services/dry-needling-order-select"
 CALLERS = 6
@@ -49,24 +50,10 @@ class Stopped:
 def stop_under_load(database_url: str, folder: Path, end: signal.Signals = signal.SIGTERM) -> Stopped:
     """Start a service with two workers, let callers call without pause, and end it with a signal to all of it."""
     found = Stopped()
-    environ = {"CDS_DATABASE_URL": database_url, "CDS_DATA_FOLDER": str(folder), "CDS_LOG_LEVEL": "error"}
-    with served(CDS_WORKERS="2", CDS_WAITING_CALLS="64", CDS_CALL_MILLISECONDS="20000", **environ) as (url, process):
-
-        def call() -> None:
-            session = requests.Session()
-            while not found.ended or time.monotonic() < found.ended + 30:
-                sent = {**request(condition("278860009", "sct")), "hookInstance": str(uuid4())}
-                try:
-                    response = session.post(url + PATH, json=sent, timeout=60)
-                except requests.ConnectionError:
-                    found.broken += 1
-                    if found.ended:
-                        return
-                    continue
-                if response.ok:
-                    found.answered[response.json()["cards"][0]["uuid"]] = time.monotonic()
-
-        callers = [threading.Thread(target=call) for _ in range(CALLERS)]
+    environ = {"CDS_DATABASE_URL": database_url, "CDS_DATA_FOLDER": str(folder), "TMPDIR": str(folder)}
+    patient = {"CDS_WORKERS": "2", "CDS_WAITING_CALLS": "64", "CDS_CALL_MILLISECONDS": "20000"}
+    with served(CDS_LOG_LEVEL="error", **patient, **environ) as (url, process):
+        callers = [threading.Thread(target=_call, args=(url, found)) for _ in range(CALLERS)]
         for caller in callers:
             caller.start()
         time.sleep(SECONDS)
@@ -80,8 +67,27 @@ def stop_under_load(database_url: str, folder: Path, end: signal.Signals = signa
         for caller in callers:
             caller.join(60)
         process.communicate(timeout=60)
+    if end == signal.SIGKILL:
+        with served(CDS_LOG_LEVEL="error", **environ) as (url, _):
+            wait_for(lambda: requests.get(f"{url}/health/ready", timeout=60).json()["store"]["waitingRecords"] == 0)
     found.kept = kept(database_url)
     return found
+
+
+def _call(url: str, found: Stopped) -> None:
+    """Call without pause until the service has ended."""
+    session = requests.Session()
+    while not found.ended or time.monotonic() < found.ended + 30:
+        sent = {**request(condition("278860009", "sct")), "hookInstance": str(uuid4())}
+        try:
+            response = session.post(url + PATH, json=sent, timeout=60)
+        except requests.RequestException:
+            found.broken += 1
+            if found.ended:
+                return
+            continue
+        if response.ok:
+            found.answered[response.json()["cards"][0]["uuid"]] = time.monotonic()
 
 
 def kept(database_url: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""A start without a usable database: the service answers, spools and says so; tokens are refused meanwhile."""
+"""A start without a usable database: the service answers, keeps records and says so; tokens are refused meanwhile."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sqlalchemy import text
 from cds_service.store.database import HEAD, Database
 from cds_service.store.tables import calls
 from tests.charts import condition, request
-from tests.store.waiting import wait_for
 from tests.system.conftest import served
 from tests.tokens import ISS, public_key, token
+from tests.waiting import wait_for
 
 PATH = "/cds-services/dry-needling-order-select"
 SENT = request(condition("M54.2"))
@@ -37,12 +37,12 @@ def test_a_database_of_a_newer_version_is_told_and_used_once_it_is_ours(database
     log = tmp_path / "log"
     with served(log, CDS_DATABASE_URL=database_url, CDS_WORKERS="1") as (url, _):
         assert requests.post(url + PATH, json=SENT, timeout=30).json()["cards"]
-        wait_for(lambda: requests.get(f"{url}/health/ready", timeout=30).json()["store"]["spooledRecords"] == 1)
+        wait_for(lambda: requests.get(f"{url}/health/ready", timeout=30).json()["store"]["waitingRecords"] == 1)
         assert not requests.get(f"{url}/health/ready", timeout=30).json()["store"]["reachable"]
         with database.writing() as connection:
             assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
             connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": HEAD})
-        wait_for(lambda: requests.get(f"{url}/health/ready", timeout=30).json()["store"]["spooledRecords"] == 0)
+        wait_for(lambda: requests.get(f"{url}/health/ready", timeout=30).json()["store"]["waitingRecords"] == 0)
     with database.reading() as connection:
         assert len(connection.execute(calls.select()).fetchall()) == 1
     database.close()
@@ -55,8 +55,9 @@ def test_a_database_that_never_says_a_word_delays_neither_start_nor_answers(sile
     log = tmp_path / "log"
     with served(log, CDS_DATABASE_URL=silent, CDS_WORKERS="1") as (url, _):
         assert requests.post(url + PATH, json=SENT, timeout=30).json()["cards"]
-        wait_for(lambda: requests.get(f"{url}/health/ready", timeout=30).json()["store"]["spooledRecords"] == 1)
-        assert requests.get(f"{url}/health/ready", timeout=30).status_code == 200
+        wait_for(lambda: requests.get(f"{url}/health/ready", timeout=30).json()["store"]["waitingRecords"] == 1)
+        ready = requests.get(f"{url}/health/ready", timeout=30)
+        assert ready.status_code == 200, ready.text
     said = log.read_text(encoding="utf-8")
     assert '"event": "database"' in said
     assert "Traceback" not in said

@@ -120,7 +120,7 @@ def test_every_alert_has_a_test():
 def test_alerts_and_dashboard_ask_for_metrics_that_the_service_counts(name):
     """A metric that was renamed would make an alert that never fires."""
     counted = set(
-        re.findall(r"^# TYPE (cds_\w+)", Metrics().exposition(reachable=True, spooled=0).decode(), re.MULTILINE)
+        re.findall(r"^# TYPE (cds_\w+)", Metrics().exposition(reachable=True, waiting=0).decode(), re.MULTILINE)
     )
     asked = set(re.findall(r"\bcds_\w+", re.sub(r"\{\{.*?\}\}", "", printed(name))))
     stems = {re.sub(r"_(bucket|count|sum)$", "", metric) for metric in asked}

@@ -14,6 +14,7 @@ import requests
 from tests.charts import condition, request
 from tests.postgres import PostgresServer
 from tests.system.conftest import served
+from tests.waiting import wait_for
 
 SELECT = "/cds-services/dry-needling-order-select"
 CALLS = 1000
@@ -82,13 +83,14 @@ def test_killing_the_database_loses_no_answer_and_no_feedback(own_postgres, tmp_
         while count(address, "feedback") < accepted or count(address, "calls") < CALLS:
             assert time.monotonic() < until, (count(address, "feedback"), accepted, count(address, "calls"))
             time.sleep(0.1)
-        store = requests.get(f"{url}/health/ready", timeout=5).json()["store"]
+        wait_for(lambda: requests.get(f"{url}/health/ready", timeout=30).json()["store"]["waitingRecords"] == 0)
+        store = requests.get(f"{url}/health/ready", timeout=30).json()["store"]
         metrics = requests.get(f"{url}/metrics", timeout=5).text
     assert answered == [200] * CALLS
     assert accepted == CALLS
     assert count(address, "feedback") == accepted
     assert count(address, "calls") == count(address, "cards") == CALLS
-    assert store == {"reachable": True, "spooledRecords": 0, "lostRecords": 0}
+    assert store == {"reachable": True, "waitingRecords": 0, "lostRecords": 0, "recording": True}
     assert "cds_store_failures_total{" in metrics
     with capsys.disabled():
         print(  # noqa: T201
@@ -104,7 +106,8 @@ def test_counts_of_several_processes_add_up():
         requests.post(f"{url}{SELECT}/feedback", json=overridden("0" * 8), timeout=5)
         requests.post(url + SELECT, json={"hook": "order-select"}, timeout=5)
         requests.post(f"{url}/cds-services/nobody", json={}, timeout=5)
-        text = requests.get(f"{url}/metrics", timeout=5).text
+        wait_for(lambda: "cds_waiting_records 0.0" in requests.get(f"{url}/metrics", timeout=30).text)
+        text = requests.get(f"{url}/metrics", timeout=30).text
     service = "dry-needling-order-select"
     for line in (
         f'cds_calls_total{{hook="order-select",rule="R1",service="{service}",status="200"}} 60.0',
@@ -113,6 +116,6 @@ def test_counts_of_several_processes_add_up():
         f'cds_feedback_total{{outcome="overridden",service="{service}"}} 1.0',
         f'cds_call_seconds_count{{service="{service}"}} 61.0',
         "cds_store_reachable 1.0",
-        "cds_spooled_records 0.0",
+        "cds_waiting_records 0.0",
     ):
         assert line in text.splitlines(), text
