@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from cds_service import telemetry
 from cds_service.errors import CdsError, PrefetchMissing, TooManyResources, UnknownService
@@ -123,13 +122,13 @@ def _chart(
     service: CdsService, request: HookRequest, drafts: Drafts, support: Support
 ) -> tuple[Chart, Mapping[str, FetchOutcome]]:
     """Gather the chart: what was prefetched, then what is missing and may be fetched (P1, F1-F3)."""
-    patient_id = request.context.patient_id.removeprefix("Patient/")
+    patient_id = request.context.patient_id
     queries = service.queries
     bundle = request.context.draft_orders
     access = support.access
-    if access is not None and _resources(request.prefetch) > access.max_resources:
-        raise TooManyResources(f"The prefetch holds more than {access.max_resources} resources")
     chart = gather(patient_id, request.prefetch, queries, bundle)
+    if access is not None and chart.resource_count > access.max_resources:
+        raise TooManyResources(f"The prefetch holds more than {access.max_resources} resources")
     if access is None or request.fhir_server is None or not drafts.orders:
         return chart, {}
     missing = {key: query for key, query in queries.items() if not chart.obtained(key)}
@@ -146,9 +145,3 @@ def _chart(
     if not (fetched.values or fetched.referenced):
         return chart.without(fetched.outcomes), fetched.outcomes
     return gather(patient_id, request.prefetch, queries, bundle, fetched), fetched.outcomes
-
-
-def _resources(prefetch: Mapping[str, Any]) -> int:
-    """Return how many entries the Bundles of a prefetch have together."""
-    entries = (value.get("entry") for value in prefetch.values() if isinstance(value, dict))
-    return sum(len(found) for found in entries if isinstance(found, list))

@@ -88,8 +88,7 @@ class Journal:
         self._recorder.keep([self._feedback(service_id, entry, offered) for entry in entries], received)
 
     def _patient(self, client: str, request: HookRequest) -> str:
-        patient_id = request.context.patient_id.removeprefix("Patient/")
-        return self._pseudonyms.of("patient", client, request.fhir_server or "", patient_id)
+        return self._pseudonyms.of("patient", client, request.fhir_server or "", request.context.patient_id)
 
     def _card(self, advice: Advice, service: CdsService, withheld: frozenset[str]) -> CardRecord:
         card, subject = advice.card, advice.subject

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final, TypeGuard
 
 Resource = dict[str, Any]
 """A FHIR resource as raw JSON."""
+
+CONTAINERS: Final = ("Bundle", "Parameters", "List")
+"""Resources that hold others: a client may hand on what its server answered to a batch or an operation (P5)."""
+
+DEEPEST: Final = 5
+"""Levels of Bundles in Bundles that are opened."""
 
 
 def entries_of(value: object) -> Iterator[tuple[int, Any, str]]:
@@ -28,7 +34,32 @@ def entries_of(value: object) -> Iterator[tuple[int, Any, str]]:
             yield number, entry, ""
 
 
-def is_resource(value: object) -> bool:
+def held_in(container: Resource) -> list[Resource]:
+    """Return the resources that Parameters or a List hold themselves."""
+    if container["resourceType"] == "List":
+        return [resource for resource in _dicts(container.get("contained")) if is_resource(resource)]
+    parameters = _dicts(container.get("parameter"))
+    parts = [part for parameter in parameters for part in (parameter, *_dicts(parameter.get("part")))]
+    return [part["resource"] for part in parts if is_resource(part.get("resource"))]
+
+
+def opened(value: object, levels: int = DEEPEST) -> Iterator[tuple[Resource, str]]:
+    """Yield each resource of a prefetch value or a draft Bundle, and its fullUrl, also of Bundles within."""
+    for _, resource, full_url in entries_of(value):
+        if not is_resource(resource):
+            continue
+        yield resource, full_url
+        if levels and resource["resourceType"] in CONTAINERS:
+            inner = [resource] if resource["resourceType"] == "Bundle" else held_in(resource)
+            for part in inner:
+                yield from opened(part, levels - 1)
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def is_resource(value: object) -> TypeGuard[Resource]:
     """Tell whether a value has the least that makes it a FHIR resource in JSON."""
     return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
 
@@ -41,18 +72,27 @@ def links_of(bundle: object, relation: str) -> Iterator[str]:
             yield link["url"]
 
 
-def is_cut_off(bundle: Resource) -> bool:
+def is_cut_off(bundle: Resource, matches: int | None = None) -> bool:
     """Return whether a searchset is only a part of its list (conformance P6), whether it was sent or fetched.
 
     It is when it names a next page, if an empty one, or counts more matches than it holds. Outcomes and what a search
     includes beside its matches do not count as matches.
+
+    Args:
+        bundle: the searchset.
+        matches: how many entries it has of the type that was searched for, if that is known.
     """
     if any(True for _ in links_of(bundle, "next")):
         return True
     total, entries = bundle.get("total"), bundle.get("entry")
-    return type(total) is int and total > sum(map(_is_match, entries if isinstance(entries, list) else ()))
+    if type(total) is not int:
+        return False
+    return total > (sum(map(_is_match, entries if isinstance(entries, list) else ())) if matches is None else matches)
 
 
 def _is_match(entry: object) -> bool:
     search = entry.get("search") if isinstance(entry, dict) else None
-    return not isinstance(search, dict) or search.get("mode") not in ("include", "outcome")
+    if isinstance(search, dict) and search.get("mode") in ("include", "outcome"):
+        return False
+    resource = entry.get("resource") if isinstance(entry, dict) else None
+    return not isinstance(resource, dict) or resource.get("resourceType") != "OperationOutcome"

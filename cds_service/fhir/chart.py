@@ -8,7 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from cds_service.errors import TooManyResources
-from cds_service.fhir.bundles import Resource, entries_of, is_resource
+from cds_service.fhir import patients, references
+from cds_service.fhir.bundles import Resource, is_resource, opened
 from cds_service.limits import MOST_CONTAINED, MOST_READ
 
 
@@ -25,6 +26,8 @@ class Availability(StrEnum):
     """The client tried and failed, or sent something unreadable."""
     ABSENT = "absent"
     """Not sent."""
+    OF_OTHERS = "of-others"
+    """Sent, but every entry is about another patient."""
 
 
 OBTAINED = frozenset({Availability.PREFETCHED, Availability.PARTIAL, Availability.EMPTY})
@@ -47,6 +50,7 @@ class Chart:
         availability: Mapping[str, Availability],
         sources: Sequence[object] = (),
         unreadable: Sequence[str] = (),
+        types: Mapping[str, str] | None = None,
     ) -> None:
         """Take the chart as gathered.
 
@@ -56,10 +60,10 @@ class Chart:
             availability: for each prefetch template's key, what became of it.
             sources: what references may point into: the prefetched values and the draft Bundle.
             unreadable: names of prefetched entries that are no FHIR resources at all.
+            types: the resource type that each prefetch template's key asks for.
         """
         self.unreadable = tuple(unreadable)
         self.patient_id = patient_id
-        self.availability = MappingProxyType(dict(availability))
         self.foreign = 0
         self._chosen = 0
         self._by_type = by_type
@@ -67,11 +71,21 @@ class Chart:
         self._by_reference: dict[str, Resource] | None = None
         self._contained: tuple[Resource, dict[str, Resource]] = ({}, {})
         self._patient_reference = f"Patient/{patient_id}"
+        self._patient_ids: frozenset[str] | None = None
+        of_others = {key: Availability.OF_OTHERS for key, kind in (types or {}).items() if self._is_of_others(kind)}
+        self.availability = MappingProxyType({**availability, **of_others})
+
+    @property
+    def resource_count(self) -> int:
+        """Return how many resources were sent, and what is none in their place."""
+        return sum(map(len, self._by_type.values())) + len(self.unreadable)
 
     @property
     def patient(self) -> Resource | None:
-        """Return the patient in context, if sent."""
-        return next((found for found in self._by_type.get("Patient", ()) if found.get("id") == self.patient_id), None)
+        """Return the patient in context, if sent: by the id in context, else the only one there is, if it has no id."""
+        sent = self._by_type.get("Patient", ())
+        known = (found for found in sent if patients.id_of(found) in self._ids())
+        return next(known, sent[0] if len(sent) == 1 and not patients.id_of(sent[0]) else None)
 
     def entries(self, kind: str, chosen: Choice | None = None) -> Sequence[Resource]:
         """Return the patient's resources of one type, as raw JSON, each once, though it may be sent under two keys.
@@ -93,25 +107,37 @@ class Chart:
         for resource in resources:
             if self.is_about_patient(resource):
                 identifier = resource.get("id")
-                found.setdefault(identifier if isinstance(identifier, str) else id(resource), resource)
+                found.setdefault(identifier if isinstance(identifier, str) and identifier else id(resource), resource)
             else:
                 self.foreign += 1
         return tuple(found.values())
 
     def is_about_patient(self, resource: Resource) -> bool:
         """Tell whether a resource may be the patient's: its subject is this patient, or names nobody by reference."""
-        subject = resource.get("subject") or resource.get("patient")
-        reference = subject.get("reference") if isinstance(subject, dict) else None
-        if not isinstance(reference, str) or reference.startswith("#"):
+        reference = references.target(resource.get("subject") or resource.get("patient"))
+        if not reference or reference == self._patient_reference or reference.startswith("#"):
             return True
-        if reference == self._patient_reference:
+        kind, identifier = references.named(reference)
+        if identifier == self.patient_id and kind in ("", "Patient"):
             return True
-        plain = reference.split("/_history/")[0]
-        if plain.rsplit("/", 1)[-1].removeprefix("urn:uuid:") == self.patient_id:
-            return True
+        if kind in ("", "Patient"):
+            return identifier in self._ids()
         # An entry's fullUrl may be the only name that a Bundle uses for the patient.
-        named = self._references().get(plain)
-        return named is not None and named["resourceType"] == "Patient" and named.get("id") == self.patient_id
+        who = self._references().get(references.plain(reference))
+        return who is not None and who["resourceType"] == "Patient" and patients.id_of(who) in self._ids()
+
+    def _is_of_others(self, kind: str) -> bool:
+        """Return whether there are resources of a type, and none is about the patient; the first usually is."""
+        resources = self._by_type.get(kind, ())
+        return bool(resources) and not any(map(self.is_about_patient, resources))
+
+    def _ids(self) -> frozenset[str]:
+        """Return the ids of the patient, found when somebody asks about another: most charts are of one patient."""
+        if self._patient_ids is None:
+            sent = ((resource, url) for source in self._sources for resource, url in opened(source))
+            same = ((resource, url) for resource, url in sent if resource["resourceType"] == "Patient")
+            self._patient_ids = patients.ids(self.patient_id, same)
+        return self._patient_ids
 
     def resolve(self, reference: object, container: Resource) -> Resource | None:
         """Return what a reference points to: contained in `container`, in the drafts or in the prefetch."""
@@ -120,9 +146,8 @@ class Chart:
         if reference.startswith("#"):
             found = self._contained_in(container)
             return found.get(reference[1:]) or found.get(reference)
-        plain = reference.split("/_history/")[0]
         index = self._references()
-        return index.get(plain) or index.get("/".join(plain.split("/")[-2:]))
+        return index.get(references.plain(reference)) or index.get("/".join(references.named(reference)))
 
     def _contained_in(self, container: Resource) -> Mapping[str, Resource]:
         """Index what a resource contains, once for all references that it holds."""
@@ -141,12 +166,9 @@ class Chart:
         if self._by_reference is None:
             self._by_reference = {}
             for source in self._sources:
-                for _, resource, full_url in entries_of(source):
-                    if is_resource(resource):
-                        if isinstance(resource.get("id"), str):
-                            self._by_reference.setdefault(f"{resource['resourceType']}/{resource['id']}", resource)
-                        if full_url:
-                            self._by_reference.setdefault(full_url, resource)
+                for resource, full_url in opened(source):
+                    for name in references.names(resource, full_url):
+                        self._by_reference.setdefault(name, resource)
         return self._by_reference
 
     def without(self, keys: Iterable[str]) -> Chart:

@@ -67,7 +67,7 @@ def _advice(request: HookRequest, group: Sequence[Decided], knowledge: Knowledge
     cited = _cited(group, notes)
     references = sorted(item.draft.entry.reference for item in group)
     uuid = uuid5(_CARDS, "\n".join((request.hook_instance, request.hook, rule.id, *references)))
-    occasion = Occasion(uuid, request.context.patient_id.removeprefix("Patient/"), today)
+    occasion = Occasion(uuid, request.context.patient_id, today)
     offered = suggestions.compose(occasion, group, knowledge.actions, knowledge.orders)
     card = Card(
         uuid=str(uuid),

@@ -21,6 +21,11 @@ from cds_service.guideline.knowledge import Knowledge
 from cds_service.guideline.trace import Trace, explain
 from cds_service.protocol.request import HookRequest
 
+_NOT_SEEN = {
+    Availability.FAILED: "could not be read",
+    Availability.OF_OTHERS: "holds only entries about another patient",
+}
+
 _MOST_WEIGHED = 25_000
 """Chart entries that matter, times orders: a fifth of a second. A real session has a few hundred."""
 
@@ -94,5 +99,8 @@ def _require(sources: Sources) -> None:
     """Refuse a call that cannot be decided without a required prefetch key."""
     for template in sources.knowledge.templates:
         if template.required and not sources.chart.obtained(template.key):
-            failed = sources.chart.availability.get(template.key) is Availability.FAILED
-            raise PrefetchMissing(template.key, "could not be read" if failed else "was not sent")
+            raise PrefetchMissing(template.key, _words_of(sources.chart, template.key))
+
+
+def _words_of(chart: Chart, key: str) -> str:
+    return _NOT_SEEN.get(chart.availability.get(key, Availability.ABSENT), "was not sent")

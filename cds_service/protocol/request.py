@@ -22,6 +22,7 @@ from cds_service.errors import InvalidFields, Issue, TooManyResources, WrongHook
 from cds_service.limits import MOST_DRAFTS, MOST_ISSUES, MOST_PREFETCHED, MOST_SELECTIONS
 
 _UUID = re.compile(r"(?:urn:uuid:)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+_URN = "urn:uuid:"
 _ABSOLUTE_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 
 
@@ -50,6 +51,16 @@ def _url(text: str) -> str:
     if text and not _ABSOLUTE_URL.fullmatch(text):
         raise ValueError("must be an absolute http(s) URL")
     return text
+
+
+def _patient(text: str) -> str:
+    """Return the patient's id, however it was written: `Patient/p1`, a URL, `urn:uuid:`, with a version (C8)."""
+    identifier = text.split("/_history", 1)[0].strip().rstrip("/").rpartition("/")[2]
+    if identifier[: len(_URN)].lower() == _URN:
+        identifier = identifier[len(_URN) :]
+    if identifier in ("", "Patient"):
+        raise ValueError("must name a patient")
+    return identifier
 
 
 def _bearer(text: str) -> str:
@@ -96,7 +107,7 @@ class OrderSelectContext(Received):
     """The context of order-select (C6): only the selected draft orders are meant."""
 
     user_id: NonEmpty
-    patient_id: Identifier
+    patient_id: Annotated[Identifier, AfterValidator(_patient)]
     encounter_id: str | None = None
     selections: Annotated[list[str], Field(min_length=1)]
     draft_orders: Annotated[dict[str, Any], AfterValidator(_bundle)]
@@ -106,7 +117,7 @@ class OrderSignContext(Received):
     """The context of order-sign (C6): all draft orders are meant."""
 
     user_id: NonEmpty
-    patient_id: Identifier
+    patient_id: Annotated[Identifier, AfterValidator(_patient)]
     encounter_id: str | None = None
     draft_orders: Annotated[dict[str, Any], AfterValidator(_bundle)]
 

@@ -59,7 +59,7 @@ def test_call_explains_orders_findings_and_every_rule():
         ("silent/drafts-stripped", "1 selections name no draft order"),
         ("silent/revoked-order", "no order: not to be performed, or already over"),
         ("silent/medication-order", "not a request for a procedure"),
-        ("calls/r8-another-patients-condition", "1 entries about other patients were ignored"),
+        ("calls/r7-beside-another-patients-condition", "1 entries about other patients were ignored"),
         ("calls/r6-onset-that-cannot-be-read", "Elements that could not be read:\n  Condition/back"),
         ("calls/r8-free-text-problem", "free text only: Bad back since the war\n        Condition/back"),
     ],

@@ -61,12 +61,6 @@ def test_an_empty_search_under_a_key_of_the_clients_own_is_understood_by_its_sel
     assert availability(bundle(link=[{"relation": "self", "url": "https://[oops"}]), "problems") is Availability.ABSENT
 
 
-def test_a_list_that_was_cut_off_under_any_key_stays_cut_off():
-    cut = bundle(condition("M54.2"), link=[{"relation": "next", "url": "https://x"}])
-    sent = {"first": cut, "second": bundle(condition("M54.6"))}
-    assert gather("p1", sent, QUERIES, {}).availability["conditions"] is Availability.PARTIAL
-
-
 def test_entries_that_are_no_resources_are_named_by_place():
     read = gather("p1", {"conditions": {"resourceType": "Bundle", "entry": [5, {"resource": []}]}}, QUERIES, {})
     assert read.unreadable == ("prefetch.conditions entry 1", "prefetch.conditions entry 2")

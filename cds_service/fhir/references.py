@@ -1,0 +1,53 @@
+"""References in one spelling: what they name, whatever form they come in; the only place that takes them apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_URN = "urn:uuid:"
+
+
+def target(value: object) -> str:
+    """Return what an element refers to as written; "" when it names nothing by reference.
+
+    A Reference is met as a list of one, and as the bare text of its reference.
+    """
+    if isinstance(value, list):
+        value = next((item for item in value if isinstance(item, dict | str)), None)
+    written = value.get("reference") if isinstance(value, dict) else value
+    return written.strip() if isinstance(written, str) else ""
+
+
+def plain(reference: str) -> str:
+    """Return a reference without its version, and without blanks and slashes around it.
+
+    >>> plain(" https://ehr.example.org/fhir/Patient/p1/_history/4/ ")
+    'https://ehr.example.org/fhir/Patient/p1'
+    """
+    return reference.split("/_history", 1)[0].strip().rstrip("/")
+
+
+def named(reference: str) -> tuple[str, str]:
+    """Return type and id of what a reference names; the type is "" where only an id is given.
+
+    >>> named("https://ehr.example.org/fhir/Patient/p1/")
+    ('Patient', 'p1')
+    >>> named("URN:UUID:8c5f7fc6-3cb9-4b45-9d4c-21a2a8f1a3d2")
+    ('', '8c5f7fc6-3cb9-4b45-9d4c-21a2a8f1a3d2')
+    """
+    text = plain(reference)
+    if text[: len(_URN)].lower() == _URN:
+        return "", text[len(_URN) :]
+    path, _, identifier = text.rpartition("/")
+    return path.rpartition("/")[2], identifier
+
+
+def names(resource: dict[str, Any], full_url: str) -> tuple[str, ...]:
+    """Return the references by which a resource of a Bundle is found: `Type/id`, and the full URL of its entry."""
+    identifier = resource.get("id")
+    own = (
+        (f"{resource['resourceType']}/{identifier.strip()}",)
+        if isinstance(identifier, str) and identifier.strip()
+        else ()
+    )
+    return (*own, plain(full_url)) if full_url else own
