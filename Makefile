@@ -6,7 +6,7 @@ PACKAGES := cds_service hooks
 SBOM ?= sbom.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow unit lint types imports coverage accept bench servers soak scale sbom notice audit screenshots lock clean
+.PHONY: help run test test-slow unit lint types imports coverage accept bench servers elements soak scale sbom notice audit screenshots lock clean
 
 help: ## Print what each target is for
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -48,6 +48,9 @@ bench: $(VENV)/.dev ## Measure a real-sized call against decoding its JSON, and 
 
 servers: $(VENV)/.dev ## Measure floor and service under each web server that could be used (needs wrk)
 	$(BIN)/python -m tests.bench.servers
+
+elements: $(VENV)/.dev ## Replace each element of the fixtures' resources by every bad value: no decision may change
+	$(BIN)/python -m tests.bad_elements
 
 soak: $(VENV)/.dev ## Stop under load twenty times, then serve mixed requests for ten minutes (needs wrk)
 	$(BIN)/python -m tests.bench.soak

@@ -84,8 +84,9 @@ class Chart:
     def patient(self) -> Resource | None:
         """Return the patient in context, if sent: by the id in context, else the only one there is, if it has no id."""
         sent = self._by_type.get("Patient", ())
-        known = (found for found in sent if patients.id_of(found) in self._ids())
-        return next(known, sent[0] if len(sent) == 1 and not patients.id_of(sent[0]) else None)
+        if len(sent) == 1 and patients.id_of(sent[0]) in ("", self.patient_id):
+            return sent[0]
+        return next((found for found in sent if patients.id_of(found) in self._ids()), None)
 
     def entries(self, kind: str, chosen: Choice | None = None) -> Sequence[Resource]:
         """Return the patient's resources of one type, as raw JSON, each once, though it may be sent under two keys.
@@ -114,8 +115,13 @@ class Chart:
 
     def is_about_patient(self, resource: Resource) -> bool:
         """Tell whether a resource may be the patient's: its subject is this patient, or names nobody by reference."""
+        try:
+            if resource["subject"]["reference"] == self._patient_reference:  # what almost every entry says
+                return True
+        except (KeyError, TypeError):
+            pass
         reference = references.target(resource.get("subject") or resource.get("patient"))
-        if not reference or reference == self._patient_reference or reference.startswith("#"):
+        if not reference or reference.startswith("#"):
             return True
         kind, identifier = references.named(reference)
         if identifier == self.patient_id and kind in ("", "Patient"):
@@ -173,7 +179,8 @@ class Chart:
 
     def without(self, keys: Iterable[str]) -> Chart:
         """Return the same chart after prefetch keys were looked for in vain."""
-        failed = dict.fromkeys(self.availability.keys() & set(keys), Availability.FAILED)
+        of_others = {key for key, state in self.availability.items() if state is Availability.OF_OTHERS}
+        failed = dict.fromkeys((self.availability.keys() - of_others) & set(keys), Availability.FAILED)
         availability = {**self.availability, **failed}
         return Chart(self.patient_id, self._by_type, availability, self._sources, self.unreadable)
 

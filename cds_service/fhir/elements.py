@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cds_service.fhir import conformance, dates, statuses
+from cds_service.fhir import conformance, dates, references, statuses
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.shapes import in_r4, present, tidied
 from cds_service.limits import MOST_CODINGS
@@ -103,7 +103,9 @@ def _if_readable(name: str, value: object, *, readable: bool) -> tuple[Any, list
 
 def _refers(value: object) -> bool:
     """Return whether a Reference names something, be it by a reference, an identifier or words."""
-    return isinstance(value, dict) and any(present(value.get(part)) for part in ("reference", "identifier", "display"))
+    if references.target(value):
+        return True
+    return isinstance(value, dict) and any(present(value.get(part)) for part in ("identifier", "display"))
 
 
 def _period(name: str, value: object) -> tuple[Any, list[str]]:

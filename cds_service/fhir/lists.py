@@ -12,7 +12,6 @@ from cds_service.fhir.bundles import (
     CONTAINERS,
     DEEPEST,
     Resource,
-    entries_of,
     held_in,
     is_cut_off,
     is_resource,
@@ -75,14 +74,11 @@ def read(value: object, expected: str) -> Sent:
     """Read a value of a prefetch.
 
     Args:
-        value: a Bundle, a single resource, null, an OperationOutcome, or whatever a client makes of one (P1, P3).
+        value: a Bundle, a single resource, an OperationOutcome, or whatever a client makes of one (P1, P3).
         expected: the type that the key's template asks for, or "" for a key of the client's own (V1).
     """
     sent = Sent()
-    if value is None:
-        sent.note(expected, Availability.EMPTY)
-    else:
-        _read(value, expected, sent, DEEPEST)
+    _read(value, expected, sent, DEEPEST)
     return sent
 
 
@@ -107,21 +103,23 @@ def _read_inner(inner: Sequence[Resource], expected: str, sent: Sent, levels: in
 
 
 def _read_bundle(bundle: Resource, expected: str, sent: Sent, levels: int) -> None:
-    if not isinstance(bundle.get("entry"), list | None):
+    entries = bundle.get("entry")
+    if not isinstance(entries, list | None):
         sent.note(expected, Availability.FAILED)
         return
     found: dict[str, list[Resource]] = {}
     broken: list[int] = []
-    for number, resource, _ in entries_of(bundle):
+    for number, entry in enumerate(entries or (), start=1):
         try:
+            resource = entry["resource"]
             found[resource["resourceType"]].append(resource)  # what almost every entry is: one more of a type
         except (KeyError, TypeError):
-            if is_resource(resource):
+            if isinstance(entry, dict) and is_resource(resource := entry.get("resource")):
                 found[resource["resourceType"]] = [resource]
             else:
                 broken.append(number)
     inner = [resource for kind in CONTAINERS for resource in found.pop(kind, ())]
-    failed = bool(found.pop("OperationOutcome", ())) and not all(map(_says_nothing_found, bundle.get("entry") or ()))
+    failed = bool(found.pop("OperationOutcome", ())) and not all(map(_says_nothing_found, entries or ()))
     for kind, resources in found.items():
         sent.resources.setdefault(kind, []).extend(resources)
     sent.broken += broken

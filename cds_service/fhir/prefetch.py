@@ -38,6 +38,9 @@ def gather(
     elsewhere: dict[str, Availability] = {}
     types = {key: _query_type(query) for key, query in queries.items()}
     for key, value in values.items():
+        if value is None:  # looked for, none on file
+            of_keys[key] = Availability.EMPTY
+            continue
         sent = lists.read(value, types.get(key, ""))
         for kind, resources in sent.resources.items():
             by_type.setdefault(kind, []).extend(resources)

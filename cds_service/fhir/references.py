@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+_BARE = re.compile(r"(?:\S+/)?[A-Z][A-Za-z]+/[^/\s]+(?:/_history/\S+)?|urn:uuid:\S+")
 _URN = "urn:uuid:"
 
 
@@ -14,7 +16,9 @@ def target(value: object) -> str:
     """
     if isinstance(value, list):
         value = next((item for item in value if isinstance(item, dict | str)), None)
-    written = value.get("reference") if isinstance(value, dict) else value
+    if isinstance(value, str):
+        return value.strip() if _BARE.fullmatch(value.strip()) else ""
+    written = value.get("reference") if isinstance(value, dict) else None
     return written.strip() if isinstance(written, str) else ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from cds_service.fhir.bundles import Resource
+from cds_service.limits import MOST_CODINGS
 
 _RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
     "Condition": {"assertedDate": "recordedDate", "dateRecorded": "recordedDate"},
@@ -84,6 +85,29 @@ def _tidied(value: Any) -> Any:
     if isinstance(value, list):
         return [found for part in value if (found := _tidied(part)) is not None] or None
     return value.strip() or None if isinstance(value, str) else value
+
+
+Codings = tuple[tuple[object, object, object], ...]
+"""System, code and display of each coding of a concept."""
+
+
+def coded_parts(concept: object) -> tuple[object, Codings]:
+    """Return the text of a concept, and its codings as far as they are read; a code that is a number is text."""
+    try:
+        (coding,) = concept["coding"]  # type: ignore[index]  # what almost every concept is
+        system, code, display = coding["system"], coding["code"], coding.get("display")
+        if type(code) is str:
+            return concept.get("text"), ((system, code, display),)  # type: ignore[attr-defined]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    plainly = concept_in(concept)
+    codings = plainly.get("coding")
+    dicts = [item for item in codings[:MOST_CODINGS] if isinstance(item, dict)] if isinstance(codings, list) else []
+    return plainly.get("text"), tuple([(c.get("system"), _code(c.get("code")), c.get("display")) for c in dicts])
+
+
+def _code(value: object) -> object:
+    return str(value) if type(value) is int else value
 
 
 def in_r4(resource: Resource) -> Resource:

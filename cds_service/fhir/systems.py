@@ -32,6 +32,7 @@ _ABSENCE: Final = frozenset(
 """Systems whose codes say why there is none."""
 
 _WITH_MODIFIERS: Final = frozenset({CPT})
+_CODE: Final = re.compile(r"[A-Z0-9][A-Z0-9.-]{2,}", re.ASCII)
 _OID: Final = re.compile(r"[0-2](?:\.\d+)+", re.ASCII)
 _MODIFIED: Final = re.compile(r"([A-Z0-9]\d{3}[A-Z0-9])(?:[\s,:-]+[A-Z0-9]{2})+", re.ASCII)
 _BLOCK: Final = re.compile(r"([A-Z])(\d[0-9A-Z])-\1(\d[0-9A-Z])", re.ASCII)
@@ -69,8 +70,9 @@ def says_absent(system: object) -> bool:
 def plain(system: str | None, code: object) -> str:
     """Return a code as it is compared; "" for what is no code.
 
-    A number is read as its digits. ICD-10 codes are met with and without the dot, all codes in either case, and
-    procedure codes of CPT with modifiers (20560-59), which do not change what was ordered.
+    A number is read as its digits. What cannot be a code of any known system, such as a date, is none. ICD-10 codes are
+    met with and without the dot, all codes in either case, and procedure codes of CPT with modifiers (20560-59), which
+    do not change what was ordered.
     """
     if isinstance(code, int) and not isinstance(code, bool):
         code = str(code) if -(10**LONGEST_CODE) < code < 10**LONGEST_CODE else ""
@@ -79,6 +81,8 @@ def plain(system: str | None, code: object) -> str:
     text = code[:LONGEST_CODE].strip().upper()
     if system in _WITH_MODIFIERS and (modified := _MODIFIED.fullmatch(text)):
         return modified[1]
+    if len(code) > LONGEST_CODE or (system in KNOWN and not _CODE.fullmatch(text)):
+        return ""
     return text.replace(".", "")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cds_service.fhir.chart_text import plain_line
 from cds_service.fhir.code_tables import CodeTable
-from cds_service.fhir.shapes import concept_in
+from cds_service.fhir.shapes import Codings, coded_parts, concept_in, present
 from cds_service.fhir.systems import KNOWN, LONGEST_CODE, canonical, categories, plain, says_absent
 from cds_service.limits import LONGEST_WORDS, MOST_CODINGS
 
@@ -46,6 +46,7 @@ class Concept:
         coded_elsewhere: it has a code of a system that we do not know, or that is not named.
         texts: its text and every display, as far as they are read, each as a plain line.
         said: names of the word lists that its texts match: the last resort, whatever its codes are.
+        code_unread: it has what cannot be a code where a code of a system we know belongs.
         own_words: those of its texts that are not the standard words of a code in our value sets.
     """
 
@@ -55,6 +56,7 @@ class Concept:
     texts: tuple[str, ...] = ()
     said: frozenset[str] = _NOTHING
     own_words: tuple[str, ...] = ()
+    code_unread: bool = False
 
     @property
     def recognition(self) -> Recognition:
@@ -85,8 +87,6 @@ class Concept:
 
 WordList = Callable[[tuple[str, ...]], bool]
 """Tells whether texts hold words of a kind."""
-
-Codings = tuple[tuple[object, object, object], ...]
 
 
 class ValueSets:
@@ -201,7 +201,7 @@ class ValueSets:
 
     def _remember_silent(self, concept: Any) -> None:
         """Remember a concept of one short coding by its code and its words."""
-        text, key = _parts(concept)
+        text, key = coded_parts(concept)
         if len(key) == 1 and isinstance(key[0][1], str) and len(self._silent) < _REMEMBERED and _is_short(text, key):
             system, code, display = key[0]
             self._silent[system, code] = (display, text)
@@ -225,7 +225,7 @@ class ValueSets:
         Codes decide. Only when no coding is of a system we know do the exact words of a text or display count. The same
         concepts come again and again, in one chart and in the next, so what was read is remembered, within bounds.
         """
-        text, key = _parts(concept)
+        text, key = coded_parts(concept)
         try:
             return self._remembered[text, key]
         except KeyError:
@@ -246,14 +246,15 @@ class ValueSets:
 
     def _read(self, text: object, codings: Codings) -> Concept:
         found = _NOTHING
-        coded = elsewhere = False
+        coded = elsewhere = unread = False
         for system, code, _ in codings:
             value_sets = self.of_code(system, code)
             if value_sets is not None:
                 coded = True
                 found |= value_sets
-            elif plain(None, code) and not says_absent(system):
-                elsewhere = True
+            elif present(code) is not None and not says_absent(system):
+                unread |= canonical(system) in KNOWN
+                elsewhere |= canonical(system) not in KNOWN and bool(plain(None, code))
         displays = (display for _, _, display in codings)
         texts = tuple(
             words for sent in (text, *displays) if isinstance(sent, str) and (words := plain_line(sent[:LONGEST_WORDS]))
@@ -261,27 +262,7 @@ class ValueSets:
         if not coded:
             found = frozenset(name for words in texts for name in self._words.get(_folded(words), ()))
         own_words = tuple(words for words in texts if _folded(words) not in self._words)
-        return Concept(found, coded, elsewhere, texts, self._said(texts), own_words)
-
-
-def _parts(concept: object) -> tuple[object, Codings]:
-    """Return the text of a concept, and system, code and display of each coding."""
-    try:
-        (coding,) = concept["coding"]  # type: ignore[index]  # what almost every concept is
-        system, code, display = coding["system"], coding["code"], coding.get("display")
-        if type(code) is str:
-            return concept.get("text"), ((system, code, display),)  # type: ignore[attr-defined]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        pass
-    plainly = concept_in(concept)
-    codings = plainly.get("coding")
-    dicts = [item for item in codings[:MOST_CODINGS] if isinstance(item, dict)] if isinstance(codings, list) else []
-    return plainly.get("text"), tuple([(c.get("system"), _code(c.get("code")), c.get("display")) for c in dicts])
-
-
-def _code(value: object) -> object:
-    """Return a code that came as a number as text, so that 1 and true are not taken for each other."""
-    return value if isinstance(value, str) else plain(None, value)
+        return Concept(found, coded, elsewhere, texts, self._said(texts), own_words, unread)
 
 
 def _is_short(text: object, codings: Codings) -> bool:

@@ -13,7 +13,7 @@ from cds_service.fhir.dates import FhirDate
 from cds_service.fhir.shapes import in_r4, listed
 from cds_service.fhir.statuses import is_true, word
 from cds_service.fhir.value_sets import ValueSets
-from cds_service.guideline.conditions import entry_of, lost_elements, shown
+from cds_service.guideline.conditions import entry_of, lost_elements, shown, unread_status
 from cds_service.guideline.findings import Entry, Session
 from cds_service.guideline.orders import OrderKinds
 from cds_service.limits import MOST_COMPONENTS
@@ -101,9 +101,10 @@ class _Reader:
         for sent in chart.entries("Procedure", self._value_sets.meaningful):
             resource = in_r4(sent)
             status = word(resource.get("status"))
-            if status not in ("completed", "in-progress"):
-                continue
             concept = self._value_sets.of_concept(resource.get("code"))
+            if status not in ("completed", "in-progress"):
+                self.found.lost += unread_status(resource) if concept.value_sets else []
+                continue
             if self._sought.therapy in concept.value_sets:
                 yield _written(resource.get("performedDateTime"), resource.get("performedPeriod")), resource
             elif status == "completed" and self._sought.treatment in concept.value_sets:
@@ -115,9 +116,12 @@ class _Reader:
         """Read therapies that are active on request; yield all that were ordered, as care that was tried."""
         for request in chart.entries("ServiceRequest"):
             status = word(request.get("status"))
-            if status not in ("active", "completed") or is_true(request.get("doNotPerform")):
+            if status not in ("", "active", "completed") or is_true(request.get("doNotPerform")):
                 continue
             if not self.is_therapy(request.get("code")):
+                continue
+            if not status:
+                self.found.lost += unread_status(request)
                 continue
             if status == "active" and not self.found.active_therapy:
                 self._keep(request, _READ_REQUEST, self.found.active_therapy)

@@ -52,6 +52,8 @@ class ConditionsRead:
 def read(chart: Chart, value_sets: ValueSets, today: date) -> ConditionsRead:
     """Read the patient's conditions. Those that say nothing to the guideline cost one look-up each."""
     found = ConditionsRead()
+    if chart.patient is not None:
+        found.lost += lost_elements(chart.patient, elements.read(chart.patient, ("birthDate",)).lost)
     for resource in chart.entries("Condition", value_sets.telling):
         concept = value_sets.of_concept(resource.get("code"))
         try:
@@ -86,7 +88,7 @@ def problem(resource: Resource, concept: Concept, chart: Chart, value_sets: Valu
         status=StatedStatus.ACTIVE if statuses.clinical(resource.get("clinicalStatus")) else StatedStatus.ABSENT,
         unconfirmed=bool((statuses.verification(resource.get("verificationStatus")) or frozenset()) & _UNCONFIRMED),
         sites=tuple(value_sets.of_concept(site) for site in listed(read.get("bodySite"))[:MOST_REASONS]),
-        unread=reading.lost,
+        unread=tuple(dict.fromkeys((*reading.lost, *(["code.coding.code"] if concept.code_unread else [])))),
     )
 
 
@@ -98,6 +100,13 @@ def _codings(concepts: object) -> Iterator[dict[str, Any]]:
 def _reference(value: object) -> str:
     reference = value.get("reference") if isinstance(value, dict) else None
     return reference if isinstance(reference, str) else ""
+
+
+def unread_status(resource: Resource) -> list[Entry]:
+    """Name the status of a resource whose status is one code, if it is there and cannot be read."""
+    status = resource.get("status")
+    unread = not word(status) and present(status) is not None
+    return lost_elements(resource, ["status"]) if unread else []
 
 
 def lost_elements(resource: Resource, lost: Iterable[str]) -> list[Entry]:
@@ -160,4 +169,5 @@ def _onset_by_age(age: object, chart: Chart) -> FhirDate | None:
     birth = dates.parse((chart.patient or {}).get("birthDate"))
     if birth is None or not isinstance(age, dict):
         return None
-    return dates.at_age(birth, age.get("value"), age.get("code") or age.get("unit"))
+    value = age.get("value")
+    return dates.at_age(birth, value, age.get("code")) or dates.at_age(birth, value, age.get("unit"))

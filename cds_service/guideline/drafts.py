@@ -9,9 +9,10 @@ from datetime import date
 from typing import Any
 
 from cds_service.errors import TooManyResources
-from cds_service.fhir import elements
+from cds_service.fhir import elements, references
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
 from cds_service.fhir.chart import Chart
+from cds_service.fhir.patients import id_of
 from cds_service.fhir.shapes import concept_in, in_r4, listed, present
 from cds_service.fhir.statuses import is_true, word
 from cds_service.fhir.systems import canonical, plain
@@ -152,16 +153,14 @@ _Name = str | tuple[str, str]
 
 def _names_in(selection: str) -> tuple[_Name, _Name]:
     """Return what a selection may mean: `Type/id`, a bare id, or a URL, whatever version it names."""
-    unversioned = selection.split("/_history/", 1)[0]
-    kind, _, identifier = unversioned.rpartition("/")
-    return unversioned, (kind.rpartition("/")[-1], identifier)
+    return references.plain(selection), references.named(selection)
 
 
 def _names_of(resource: Resource, full_url: str) -> set[_Name]:
     """Return the names under which a draft may be selected."""
-    names: set[_Name] = {full_url} if full_url else set()
-    identifier = resource.get("id")
-    if isinstance(identifier, str) and identifier:
+    names: set[_Name] = {references.plain(full_url), references.named(full_url)} if full_url else set()
+    identifier = id_of(resource)
+    if identifier:
         names |= {(resource["resourceType"], identifier), ("", identifier), f"urn:uuid:{identifier}"}
     return names
 

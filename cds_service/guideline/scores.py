@@ -15,7 +15,7 @@ from cds_service.fhir.shapes import concept_in, listed
 from cds_service.fhir.statuses import word
 from cds_service.fhir.systems import LOINC, plain
 from cds_service.fhir.value_sets import ValueSets
-from cds_service.guideline.conditions import UnreadableEntry, lost_elements
+from cds_service.guideline.conditions import UnreadableEntry, lost_elements, unread_status
 from cds_service.guideline.findings import Entry, Score
 from cds_service.limits import MOST_COMPONENTS
 
@@ -80,12 +80,15 @@ def read(chart: Chart, value_sets: ValueSets, scale: Scale, spans: Sequence[Wind
     for resource in chart.entries("Observation", may_matter):
         too_many = len(listed(resource.get("component"))) > MOST_COMPONENTS
         parts = tuple(_score_parts(resource, value_sets, scale))
-        if not (parts or too_many) or word(resource.get("status")) not in _COUNTED:
+        if not (parts or too_many):
+            continue
+        if word(resource.get("status")) not in _COUNTED:
+            read_scores.lost += unread_status(resource)
+            continue
+        when = _taken(resource)
+        if _outside(when, spans):
             continue
         entry = Entry(reference_to(resource), scale.name)
-        when = _taken(resource)
-        if when is not None and not any(first <= when.earliest <= last for first, last in spans):
-            continue
         if when is None or too_many:
             read_scores.unreadable.append(entry)
             continue
@@ -96,10 +99,13 @@ def read(chart: Chart, value_sets: ValueSets, scale: Scale, spans: Sequence[Wind
                 points = _points(part, value_sets, scale)
             except UnreadableEntry:
                 read_scores.unreadable.append(entry)
-            else:
-                if points is not None:
-                    read_scores.scores.append(Score(entry, points, when.earliest, when.instant))
+                continue
+            read_scores.scores += [] if points is None else [Score(entry, points, when.earliest, when.instant)]
     return read_scores
+
+
+def _outside(when: FhirDate | None, spans: Sequence[Window]) -> bool:
+    return when is not None and not any(first <= when.earliest <= last for first, last in spans)
 
 
 def _score_parts(resource: Resource, value_sets: ValueSets, scale: Scale) -> Iterator[Resource]:

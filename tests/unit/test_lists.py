@@ -138,6 +138,7 @@ def test_bundles_are_opened_to_a_depth():
         ([outcome("error"), {"resource": ONE}], PART),
         ([5, {"resource": ONE}], WHOLE),
         ([5], FAILED),
+        ([5, outcome("information")], FAILED),
         ([{"response": {"status": "404"}}], FAILED),
     ],
 )

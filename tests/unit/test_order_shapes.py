@@ -91,3 +91,37 @@ def test_elements_of_other_releases_get_their_names_of_r4():
 @pytest.mark.parametrize("odd", [None, 5, "x", []])
 def test_what_holds_no_concept_is_an_empty_one(odd):
     assert concept_in(odd) == {}
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        "ServiceRequest/order",
+        "order",
+        " ServiceRequest/order/ ",
+        "https://ehr.example.org/fhir/ServiceRequest/order/_history/2",
+        "urn:uuid:order",
+        "URN:UUID:order",
+    ],
+)
+def test_a_selection_is_met_in_every_spelling(selection, registry):
+    sent = request(condition("278860009", "sct"))
+    sent["context"]["selections"] = [selection]
+    assert rules(registry, sent, DAY) == ["R1"]
+
+
+@pytest.mark.parametrize("selection", ["urn:uuid:7", "URN:UUID:7", "urn:uuid:7/"])
+def test_a_selection_is_met_by_the_full_url_of_an_entry_without_an_id(selection, registry):
+    sent = request(condition("278860009", "sct"))
+    (entry,) = sent["context"]["draftOrders"]["entry"]
+    entry["fullUrl"] = "urn:uuid:7"
+    del entry["resource"]["id"]
+    sent["context"]["selections"] = [selection]
+    assert rules(registry, sent, DAY) == ["R1"]
+
+
+@pytest.mark.parametrize("selection", ["ServiceRequest/other", "MedicationRequest/order", "urn:uuid:other"])
+def test_a_selection_of_something_else_is_not_met(selection, registry):
+    sent = request(condition("278860009", "sct"))
+    sent["context"]["selections"] = [selection]
+    assert rules(registry, sent, DAY) == []

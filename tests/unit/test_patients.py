@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
+
 import pytest
 
+from cds_service.fhir import references
 from cds_service.fhir.chart import Availability
 from cds_service.fhir.prefetch import gather
 from cds_service.main import create
@@ -48,7 +51,8 @@ def test_a_patient_id_that_names_nobody_is_refused(nobody):
     [
         ("Patient/p1", True),
         ([{"reference": "Patient/p1"}], True),
-        ([None, "p1"], True),
+        ([None, "Patient/p1"], True),
+        ("05/28/2010", True),  # no reference at all: nobody is named
         ({"reference": None}, True),
         ({"reference": "#p2"}, True),
         ([], True),
@@ -61,6 +65,10 @@ def test_a_patient_id_that_names_nobody_is_refused(nobody):
 )
 def test_subjects_in_other_shapes(subject, mine):
     assert bool(chart(condition("M54.2", subject=subject)).entries("Condition")) is mine
+
+
+def test_the_examples_in_the_docstrings_hold():
+    assert doctest.testmod(references).failed == 0
 
 
 def merged(*links, identifier="p1", **elements):
@@ -104,6 +112,7 @@ def test_a_patient_that_is_only_mentioned_is_another(patients):
     read = chart(OLD, *patients)
     assert read.entries("Condition") == ()
     assert (read.foreign, read.availability["conditions"]) == (1, Availability.OF_OTHERS)
+    assert read.without(["conditions"]).availability["conditions"] is Availability.OF_OTHERS
 
 
 def test_a_patient_may_be_known_by_the_full_url_of_its_entry():

@@ -9,7 +9,7 @@ import pytest
 from cds_service.fhir.chart import Availability
 from cds_service.fhir.prefetch import gather
 from cds_service.fhir.value_sets import Concept, ValueSets
-from cds_service.guideline import care, drafts, scores
+from cds_service.guideline import care, conditions, drafts, scores
 from cds_service.guideline.care import CareSought
 from cds_service.guideline.conditions import entry_of
 from cds_service.guideline.findings import Entry
@@ -159,6 +159,7 @@ SPANS = [(date(2026, 8, 25), date(2026, 11, 23))]
         ({"valueInteger": 8, "valueString": "8"}, 8),
         ({"valueInteger": 8, "status": "cancelled"}, None),
         ({"valueInteger": 8, "status": ["final"]}, None),
+        ({"valueInteger": 8, "status": " Final "}, 8),
         ({"valueInteger": 80, "referenceRange": [{"high": {"value": 100}}]}, 8),
         ({"valueInteger": 8, "referenceRange": [{"text": "0 to 10"}]}, 8),
     ],
@@ -442,3 +443,22 @@ def test_a_score_outside_of_the_spans_is_passed_over(knowledge):
     early = score(8, id="early", effectiveDateTime="2026")
     late = score(8, id="late", effectiveDateTime="2026-12-24")
     assert scores.read(chart(early, late), knowledge.value_sets, PAIN, SPANS) == scores.ScoresRead()
+
+
+@pytest.mark.parametrize("status", [5, ["completed"], {"code": "completed"}])
+def test_a_status_that_cannot_be_read_is_named_where_the_entry_would_matter(status, knowledge, today):
+    """Clinical logic 7: what was lost is said by element."""
+    therapy = service_request(status=status)
+    read = read_care(knowledge, today, procedure(status=status), procedure("99999", status=status), therapy)
+    assert (read.sessions, read.active_therapy) == ([], [])
+    assert read.lost == [Entry("Procedure/done", "status"), Entry("ServiceRequest/therapy", "status")]
+    taken = scores.read(chart(score(5, status=status)), knowledge.value_sets, PAIN, SPANS)
+    assert taken.lost == [Entry("Observation/score", "status")]
+
+
+def test_a_birth_date_and_a_code_that_cannot_be_read_are_named(knowledge, today):
+    patient = {"resourceType": "Patient", "id": "p1", "birthDate": "17/05/1980"}
+    odd = condition("05/28/2010", code=code("icd", "05/28/2010", display="Low back pain"), id="odd")
+    read = conditions.read(chart(patient, odd), knowledge.value_sets, today)
+    assert [problem.kinds for problem in read.problems] == [{"low-back-pain", "low-back-words"}]
+    assert [entry.display for entry in read.lost] == ["birthDate", "code.coding.code"]
