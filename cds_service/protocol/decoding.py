@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from array import array
 from itertools import accumulate
 from typing import Any
@@ -14,6 +15,7 @@ from cds_service.limits import MOST_CONTAINERS, MOST_VALUES
 MAX_NESTING = 100
 """Levels of objects and arrays a request may have."""
 
+_GZIP = b"\x1f\x8b"
 _PIECE = 128
 _NOT_BRACKETS = bytes(set(range(256)) - set(b'{}[]"'))
 _ONE_KIND_OF_BRACKET = bytes.maketrans(b"{}", b"[]")
@@ -24,7 +26,8 @@ _STEPS = bytes.maketrans(b"[]", bytes((1, 255)))
 def decode(body: bytes) -> dict[str, Any]:
     """Decode a request body.
 
-    Duplicate keys are tolerated (the last wins); NaN, Infinity and invalid UTF-8 are not JSON.
+    Duplicate keys are tolerated (the last wins), and so is a byte order mark (C10); NaN, Infinity and invalid UTF-8 are
+    not JSON.
 
     Raises:
         TooManyResources: it has more values than a real request of ten times its size. Told before it is decoded,
@@ -32,6 +35,7 @@ def decode(body: bytes) -> dict[str, Any]:
         NestedTooDeeply: it has more than MAX_NESTING levels.
         MalformedJson: the body is not a JSON object in UTF-8.
     """
+    body = body.removeprefix(codecs.BOM_UTF8)
     brackets = _brackets(body)
     if brackets.count(b"[") > MOST_CONTAINERS or body.count(b",") > MOST_VALUES:
         raise TooManyResources(f"The body holds more than {MOST_CONTAINERS:,} objects or {MOST_VALUES:,} values")
@@ -40,10 +44,21 @@ def decode(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise MalformedJson("The body is not JSON in UTF-8") from None
+        raise MalformedJson(_what_it_is(body)) from None
     if not isinstance(document, dict):
         raise MalformedJson("The body must be a JSON object")
     return document
+
+
+def _what_it_is(body: bytes) -> str:
+    """Say what a body is that is not JSON in UTF-8, where that is plain (C10)."""
+    if not body.strip():
+        return "The body is empty"
+    if body.startswith(_GZIP):
+        return "The body is compressed with gzip, which is not supported"
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in body[:2]:
+        return "The body is JSON in UTF-16 or UTF-32, if any; it must be in UTF-8"
+    return "The body is not JSON in UTF-8"
 
 
 def nesting_exceeds(body: bytes, limit: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import tracemalloc
 
 import orjson
@@ -82,3 +83,28 @@ def test_what_is_just_within_the_bounds_is_decoded():
     assert decode(b'{"a":[' + b"[]," * (MOST_CONTAINERS - 3) + b"[]]}")
     assert decode(b'{"a":[' + b"1," * MOST_VALUES + b"1]}")
     assert decode(b'{"a":"' + b"[{" * MOST_CONTAINERS + b'"}'), "brackets within a text are none"
+
+
+def test_a_byte_order_mark_is_skipped():
+    """C10."""
+    assert decode(b"\xef\xbb\xbf" + b'{"a": 1}') == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b"", "empty"),
+        (b" \r\n", "empty"),
+        (b"\xef\xbb\xbf", "empty"),
+        (gzip.compress(b"{}"), "gzip"),
+        ('{"a": 1}'.encode("utf-16"), "UTF-16"),
+        ('{"a": 1}'.encode("utf-16-le"), "UTF-16"),
+        ('{"a": 1}'.encode("utf-16-be"), "UTF-16"),
+        ('{"a": 1}'.encode("utf-32"), "UTF-32"),
+        (b"\xff", "UTF-8"),
+    ],
+)
+def test_what_is_no_json_in_utf_8_is_named(body, word):
+    """C10."""
+    with pytest.raises(MalformedJson, match=word):
+        decode(body)
