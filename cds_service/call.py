@@ -11,6 +11,7 @@ from cds_service import telemetry
 from cds_service.errors import CdsError, PrefetchMissing, TooManyResources, UnknownService
 from cds_service.fhir import conformance
 from cds_service.fhir.chart import Chart
+from cds_service.fhir.deadline import step
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.outcomes import FetchOutcome
 from cds_service.fhir.prefetch import gather
@@ -84,11 +85,13 @@ def answer(
         support: what the call may draw on; by default its request alone.
 
     Raises:
-        CdsError: the request cannot be answered; the error says which status and why.
+        CdsError: the request cannot be answered; the error says which status and why. TooLate, when a deadline is
+            set (`deadline.until`) and has passed.
     """
     if service_id:
         registry.find(service_id, "")  # an unknown id is told before anything about the body
     document = decode(body)
+    step()
     hook = hook_of(document)
     service = registry.find(service_id, hook) if service_id else registry.for_hook(hook)
     if service is None:
@@ -97,10 +100,12 @@ def answer(
     with conformance.bounded():
         drafts = service.drafts(request)
         chart, outcomes = _chart(service, request, drafts, support)
+        step()
         try:
             guidance = service.advise(request, drafts, chart, today)
         except CdsError as refused:
             raise _with_outcomes(refused, outcomes) from None
+    step()
     withheld: frozenset[str] = frozenset()
     if support.repeats and guidance.advice:
         withheld = support.repeats(request, service, guidance.advice)

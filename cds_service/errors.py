@@ -22,6 +22,7 @@ CdsError
 ├── InternalError (500)             a defect of this service; only an incident id is told
 ├── NotImplementedHere (501)        a Transfer-Encoding that nobody uses for requests
 └── Unavailable (503)               something needed does not answer at the moment; try again
+    └── TooLate                     the call took longer than it may
 
 KnowledgeError and SettingsError are raised at start, before anything is served. StoreUnavailable and its kind
 StoreRefused stay inside: whoever stores something says what follows.
@@ -246,6 +247,10 @@ class Unavailable(CdsError):
 
     def __init__(self, words: str) -> None:
         super().__init__(words, headers={"Retry-After": "1"})
+
+
+class TooLate(Unavailable):
+    """The call took longer than it may, and was ended while it computed."""
 
 
 class KnowledgeError(Exception):

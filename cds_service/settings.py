@@ -50,17 +50,17 @@ class Settings:
         75, "How long a connection on which nothing is asked stays open; longer than a proxy in front keeps it.",
         low=1, high=3600,
     )  # fmt: skip
-    running_calls: int = _setting(
-        8, "Calls that run at once in each worker; matters with more threads than this.", low=1, high=200
-    )
-    waiting_calls: int = _setting(8, "Calls that may wait for their turn in each worker; the next get 503.", low=0)
     calls_per_minute: int = _setting(0, "Calls a client may make in a minute to each worker; 0: without limit.", low=0)
     feedback_entries: int = _setting(1000, "Entries that one feedback request may hold; more get 413.", low=1)
     feedback_suggestions: int = _setting(50, "Accepted suggestions of one feedback entry; more get 413.", low=1)
     feedback_per_minute: int = _setting(
         2000, "Feedback entries a client may send in a minute to each worker; more get 429. 0: without limit.", low=0
     )
-    call_milliseconds: int = _setting(500, "Time for a whole call; waiting and fetching end before it.", low=50)
+    call_milliseconds: int = _setting(
+        2000,
+        "Time for a whole call, computing, waiting and fetching; then 503. Half of it is for waiting.",
+        low=50,
+    )
     max_resources: int = _setting(20_000, "Resources that the prefetch of one call may hold.", low=1)
     max_body_bytes: int = _setting(10 * 1024 * 1024, "Largest request body, in bytes; larger ones get 413.", low=1024)
     shared_service_id: str = _setting(

@@ -31,8 +31,9 @@ _DATA = tempfile.TemporaryDirectory(prefix="cds-tests-")
 
 
 def own_settings(**changes: Any) -> Settings:
-    """Return settings that log errors only and keep what they keep in a folder of this test run."""
-    own = {"log_level": "error", "data_folder": _DATA.name, "database_url": f"sqlite:///{_DATA.name}/cds.sqlite3"}
+    """Return settings that log errors only, are patient, and keep what they keep in a folder of this test run."""
+    own: dict[str, Any] = {"log_level": "error", "call_milliseconds": 60_000, "data_folder": _DATA.name}
+    own["database_url"] = f"sqlite:///{_DATA.name}/cds.sqlite3"
     return Settings(**{**own, **changes})
 
 

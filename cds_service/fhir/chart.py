@@ -10,6 +10,7 @@ from types import MappingProxyType
 from cds_service.errors import TooManyResources
 from cds_service.fhir import patients, references
 from cds_service.fhir.bundles import Resource, is_resource, opened
+from cds_service.fhir.deadline import step
 from cds_service.limits import MOST_CONTAINED, MOST_READ
 
 
@@ -100,12 +101,14 @@ class Chart:
         """
         found: dict[object, Resource] = {}
         resources = self._by_type.get(kind, ())
+        step()
         if chosen:
             resources = chosen(resources)
             self._chosen += len(resources)
             if self._chosen > MOST_READ:
                 raise TooManyResources(f"More than {MOST_READ:,} chart entries matter to the order")
         for resource in resources:
+            step()
             if self.is_about_patient(resource):
                 identifier = resource.get("id")
                 found.setdefault(identifier if isinstance(identifier, str) and identifier else id(resource), resource)
@@ -147,6 +150,7 @@ class Chart:
 
     def resolve(self, reference: object, container: Resource) -> Resource | None:
         """Return what a reference points to: contained in `container`, in the drafts or in the prefetch."""
+        step()
         if not isinstance(reference, str) or not reference:
             return None
         if reference.startswith("#"):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from cds_service.fhir import conformance, dates, references, statuses
 from cds_service.fhir.bundles import Resource
+from cds_service.fhir.deadline import step
 from cds_service.fhir.shapes import in_r4, present, tidied
 from cds_service.limits import MOST_CODINGS
 
@@ -42,6 +43,7 @@ def read(resource: Resource, names: Sequence[str]) -> Reading:
         resource: as sent, with a resourceType.
         names: the elements that will be read.
     """
+    step()
     shaped = in_r4(resource)
     lost: list[str] = []
     left_out: dict[str, Any] = {}

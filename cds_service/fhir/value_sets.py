@@ -10,6 +10,7 @@ from typing import Any
 
 from cds_service.fhir.chart_text import plain_line
 from cds_service.fhir.code_tables import CodeTable
+from cds_service.fhir.deadline import step
 from cds_service.fhir.shapes import Codings, coded_parts, concept_in, present
 from cds_service.fhir.systems import KNOWN, LONGEST_CODE, canonical, categories, plain, says_absent
 from cds_service.limits import LONGEST_WORDS, MOST_CODINGS
@@ -220,11 +221,12 @@ class ValueSets:
         return not found
 
     def of_concept(self, concept: object) -> Concept:
-        """Read a CodeableConcept, or what was sent in its place; never raises.
+        """Read a CodeableConcept, or what was sent in its place, whatever that is.
 
         Codes decide. Only when no coding is of a system we know do the exact words of a text or display count. The same
         concepts come again and again, in one chart and in the next, so what was read is remembered, within bounds.
         """
+        step()
         text, key = coded_parts(concept)
         try:
             return self._remembered[text, key]

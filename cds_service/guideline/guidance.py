@@ -10,6 +10,7 @@ from typing import Any
 
 from cds_service.errors import PrefetchMissing, TooManyResources
 from cds_service.fhir.chart import Availability, Chart
+from cds_service.fhir.deadline import step
 from cds_service.guideline import cards, drafts, table
 from cds_service.guideline.cards import Advice
 from cds_service.guideline.decided import Decided
@@ -85,6 +86,7 @@ def decide_orders(guideline: Guideline[Any], sources: Sources) -> tuple[Decided,
         raise TooManyResources("There are too many orders for so many chart entries that matter to them")
     decided = []
     for draft in orders:
+        step()
         order = drafts.findings(draft, sources.chart, sources.value_sets, sources.today)
         found = Findings(order, in_chart)
         assessment = guideline.assess(found, sources.today)

@@ -32,9 +32,15 @@ _TOKEN_ID = re.compile(r"[^\ud800-\udfff]+")
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A caller whose token is valid."""
+    """A caller whose token is valid.
+
+    Attributes:
+        issuer: whose token it is.
+        services: ids of the services it may call; empty for all.
+    """
 
     issuer: str
+    services: tuple[str, ...] = ()
 
 
 class Gatekeeper:
@@ -86,7 +92,7 @@ class Gatekeeper:
             raise Unauthorized("The token was used before")
         if issuer.services and service_id and service_id not in issuer.services:
             raise Forbidden("This client may not call this service")
-        return Client(issuer.iss)
+        return Client(issuer.iss, issuer.services)
 
     def _untrusted(self, token: str) -> tuple[Mapping[str, Any], Issuer]:
         """Read what is needed to find the key; nothing of it is believed before the signature is checked."""

@@ -41,8 +41,8 @@ from cds_service.store.used_tokens import UsedTokens
 from cds_service.trust.issuers import read as read_issuers
 from cds_service.trust.key_sets import KeySets, Trust
 from cds_service.web import endpoints, evidence_page, health, monitoring, preview_page, report_page
-from cds_service.web.endpoints import Entrance
-from cds_service.web.load import RateLimit, Turnstile
+from cds_service.web.admission import Admission, RateLimit
+from cds_service.web.entrance import Entrance
 from cds_service.web.metrics import Metrics
 
 
@@ -70,13 +70,12 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     store = _store(settings, clock)
     app.extensions["store"] = store
     entrance = _entrance(settings, UsedTokens(store.database) if store.needed else None)
-    app.register_blueprint(
-        endpoints.blueprint(registry, clock, entrance, fhir_access(settings), store.journal, store.metrics)
-    )
+    access = fhir_access(settings)
+    app.register_blueprint(endpoints.blueprint(registry, clock, entrance, access, store.journal, store.metrics))
     pages = _pages(settings)
     app.register_blueprint(evidence_page.blueprint(registry, clock, pages))
     if settings.serves("preview"):
-        preview = preview_page.blueprint(registry, clock, entrance.body, pages)
+        preview = preview_page.blueprint(registry, clock, entrance, access, pages)
         _register_guarded(app, preview, settings, entrance)
     if settings.serves("report"):
         names = [service.id for service in registry.services]
@@ -94,6 +93,7 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
             max_age=600,
             allow_private_network=settings.cors_private_network,
         )
+    app.before_request(_refuse_doubled_slashes)
     app.after_request(_keep_private)
     app.register_error_handler(CdsError, _answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
@@ -116,13 +116,27 @@ def _register_guarded(app: Flask, pages: Blueprint, settings: Settings, entrance
     names = {*LOOPBACK, urlsplit(settings.base_url).hostname}
 
     def guard() -> None:
-        """Refuse foreign names, and readers without a token where calls need one."""
+        """Refuse foreign names, proxies nobody told us of, and readers without a token where calls need one."""
+        if not settings.public_url and _came_through_a_proxy():
+            raise Forbidden("This page is not served through a proxy until CDS_PUBLIC_URL says where others reach it")
         if not settings.exposed and urlsplit(f"//{request.host}").hostname not in names:
             raise Forbidden("This page is served under this machine's own names only")
         entrance.admit_reader()
 
     pages.before_request(guard)
     app.register_blueprint(pages)
+
+
+def _came_through_a_proxy() -> bool:
+    """Return whether somebody in front says so: then loopback is no sign that the reader is on this machine."""
+    names = {name.lower() for name in request.headers.keys()}  # noqa: SIM118 - no mapping
+    return not names.isdisjoint({"forwarded", "via", "x-real-ip"}) or any(n.startswith("x-forwarded") for n in names)
+
+
+def _refuse_doubled_slashes() -> None:
+    """Refuse `//report`, which would be served as the `/report` that a rule of a proxy keeps inside."""
+    if "//" in request.environ.get("PATH_INFO", ""):
+        raise UnknownPath("Nothing is served at this path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +205,7 @@ def _entrance(settings: Settings, used: UsedTokens | None) -> Entrance:
     return Entrance(
         base_url=settings.base_url,
         max_body_bytes=settings.max_body_bytes,
-        turnstile=Turnstile(settings.running_calls, settings.waiting_calls, seconds / 2),
+        admission=Admission(seconds / 2),
         rate=RateLimit(settings.calls_per_minute),
         feedback_rate=RateLimit(settings.feedback_per_minute),
         feedback_bounds=FeedbackBounds(settings.feedback_entries, settings.feedback_suggestions),

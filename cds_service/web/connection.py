@@ -13,10 +13,8 @@ from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest, Error
 
 from cds_service import telemetry
+from cds_service.web.admission import RECEIVED
 from cds_service.web.reception import Late, Reception, refusal
-
-RECEIVED = "cds_service.received"
-"""The key of a WSGI environment that holds when the request had arrived as a whole, by time.monotonic()."""
 
 LINGERING_SECONDS = 2.0
 """How long a refused client that still sends is listened to, so that it reads why it was refused."""

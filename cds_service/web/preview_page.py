@@ -10,9 +10,11 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from cds_service.call import answer
+from cds_service.call import Support, answer
 from cds_service.errors import UnknownPath
+from cds_service.fhir.fetch import FhirAccess
 from cds_service.guideline.services import Registry
+from cds_service.web.entrance import Entrance
 from cds_service.web.pages import page
 
 PATH = "/"
@@ -23,7 +25,8 @@ PATIENTS = Path(__file__).parent.parent.parent / "fixtures" / "patients"
 def blueprint(
     registry: Registry,
     clock: Callable[[], datetime],
-    body: Callable[[], bytes],
+    entrance: Entrance,
+    access: FhirAccess,
     pages: Iterable[tuple[str, str]],
     patients: Path = PATIENTS,
 ) -> Blueprint:
@@ -32,7 +35,8 @@ def blueprint(
     Args:
         registry: the services to try.
         clock: tells the time; its date is the evaluation date.
-        body: reads a request's body within limits.
+        entrance: what a request must pass; a trace has the same limits as a call.
+        access: fetches what was not prefetched.
         pages: names and paths of all pages that are served.
         patients: a folder of chart Bundles.
     """
@@ -55,9 +59,13 @@ def blueprint(
     @views.post("/preview/trace")
     def trace() -> Response:
         """Tell why: run a request through the service once more, keeping nothing, and return the trace."""
-        started = time.perf_counter()
-        answered = answer(registry, "", body(), clock().date())
-        milliseconds = (time.perf_counter() - started) * 1000
+        entrance.count_reader()
+        body = entrance.body()
+        with entrance.computing() as deadline:
+            started = time.perf_counter()
+            support = Support(access, deadline, waiting=entrance.admission.released)
+            answered = answer(registry, "", body, clock().date(), support)
+            milliseconds = (time.perf_counter() - started) * 1000
         return jsonify({"trace": answered.guidance.explain(), "milliseconds": round(milliseconds, 2)})
 
     return views

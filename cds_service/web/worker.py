@@ -25,6 +25,9 @@ MOST_CONNECTIONS = 500
 HELD_BODIES = 8
 """So many of the largest bodies may be held at once by a worker that receives them or has them wait."""
 
+STUCK_SECONDS = 60
+"""A call that does not end by itself at its deadline, and is under way for so long, costs the worker its life."""
+
 LIVENESS = "/health/live"
 """The path that has a thread of its own, so that it is answered whatever callers do."""
 
@@ -159,6 +162,11 @@ class Server(TcpWSGIServer):
         else:
             super().add_task(task)
 
+    def well(self, now: float) -> bool:
+        """Return whether no request has been under way for so long that only a new worker can help."""
+        first = (request for connection in self.connections for request in connection.requests[:1])
+        return all(now < request.arrived + STUCK_SECONDS for request in first)
+
     def end_threads(self) -> None:
         """Let the threads end that have requests answered."""
         self.task_dispatcher.shutdown()
@@ -202,9 +210,10 @@ class WaitressWorker(Worker):
             server.end_threads()
 
     def _step(self, sockets: dict[int, Any]) -> None:
-        """Do what is to be done, or wait a while for it."""
-        self.notify()
+        """Do what is to be done, or wait a while for it; tell gunicorn that the worker is well, if it is."""
         now = time.monotonic()
+        if all(server.well(now) for server in self._servers):
+            self.notify()
         rests = [server.rests_until - now for server in self._servers if server.rests_until > now]
         wasyncore.poll2(min([*rests, _WAIT]) + 0.001, sockets)
 

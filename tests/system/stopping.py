@@ -51,7 +51,7 @@ def stop_under_load(database_url: str, folder: Path, end: signal.Signals = signa
     """Start a service with two workers, let callers call without pause, and end it with a signal to all of it."""
     found = Stopped()
     environ = {"CDS_DATABASE_URL": database_url, "CDS_DATA_FOLDER": str(folder), "TMPDIR": str(folder)}
-    patient = {"CDS_WORKERS": "2", "CDS_WAITING_CALLS": "64", "CDS_CALL_MILLISECONDS": "20000"}
+    patient = {"CDS_WORKERS": "2", "CDS_CALL_MILLISECONDS": "20000"}
     with served(CDS_LOG_LEVEL="error", **patient, **environ) as (url, process):
         callers = [threading.Thread(target=_call, args=(url, found)) for _ in range(CALLERS)]
         for caller in callers:

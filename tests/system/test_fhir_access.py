@@ -248,20 +248,6 @@ def test_a_dripping_server_neither_holds_threads_nor_the_end_of_the_service(faul
         assert process.wait(10) == 0
 
 
-def test_calls_beyond_what_may_run_and_wait_get_503_with_retry_after(fhir: str):
-    """A bounded queue, over real HTTP."""
-    limits = {"CDS_WORKERS": "1", "CDS_RUNNING_CALLS": "1", "CDS_WAITING_CALLS": "0"}
-    with served(CDS_FHIR_SERVERS=f"{fhir} internal", **limits) as (url, _), ThreadPoolExecutor(1) as caller:
-        slow = caller.submit(ask, url, without_prefetch(request(), f"{fhir}/faults/delays"))
-        time.sleep(0.15)
-        refused, took = ask(url, request(condition("M54.2")))
-        assert refused.status_code == 503
-        assert refused.headers["Retry-After"] == "1"
-        assert took < 0.2
-        assert slow.result()[0].status_code == 412
-        assert ask(url, request(condition("M54.2")))[0].status_code == 200
-
-
 def test_a_call_in_flight_is_finished_when_the_service_is_told_to_end(fhir: str):
     """Graceful shutdown."""
     with (

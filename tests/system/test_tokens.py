@@ -31,7 +31,6 @@ def guarded(database_url, tmp_path) -> Iterator[str]:
         "CDS_ISSUERS_FILE": str(issuers),
         "CDS_DATABASE_URL": database_url,
         "CDS_CALL_MILLISECONDS": "20000",  # a busy machine is no reason to refuse
-        "CDS_WAITING_CALLS": "100",
         "CDS_WORKERS": "2",
         "CDS_LOG_LEVEL": "error",
     }

@@ -8,81 +8,52 @@ import time
 import pytest
 
 from cds_service.errors import TooManyRequests, Unavailable
-from cds_service.web.load import Baton, RateLimit, Turnstile
-
-
-def test_so_many_run_so_many_wait_and_the_next_is_refused_at_once():
-    turnstile = Turnstile(running=1, waiting=1, wait_seconds=600)
-    inside, leave, waited = threading.Event(), threading.Event(), threading.Event()
-
-    def run():
-        with turnstile.turn():
-            inside.set()
-            leave.wait(60)
-
-    def wait():
-        with turnstile.turn():
-            waited.set()
-
-    runner, waiter = threading.Thread(target=run), threading.Thread(target=wait)
-    runner.start()
-    assert inside.wait(60)
-    waiter.start()
-    while turnstile._places:
-        time.sleep(0.001)
-    started = time.monotonic()
-    with pytest.raises(Unavailable, match="Too many calls") as refused, turnstile.turn():
-        pytest.fail("a third call got a turn")
-    assert time.monotonic() - started < 300, "it was not made to wait"
-    assert refused.value.headers["Retry-After"] == "1"
-    leave.set()
-    assert waited.wait(60)
-    runner.join(60)
-    waiter.join(60)
-    with turnstile.turn():
-        pass  # all turns were given back
-
-
-def test_a_wait_ends():
-    turnstile = Turnstile(running=1, waiting=1, wait_seconds=0.05)
-    with turnstile.turn(), pytest.raises(Unavailable), turnstile.turn():
-        pytest.fail("two calls got the only turn")
-    assert turnstile._places == 1
-
-
-def test_a_turn_is_given_back_after_a_failure():
-    turnstile = Turnstile(running=1, waiting=0, wait_seconds=0)
-    for _ in range(3):
-        with pytest.raises(ZeroDivisionError), turnstile.turn():
-            raise ZeroDivisionError
+from cds_service.web.admission import Admission, RateLimit
 
 
 def test_one_computes_at_a_time_and_others_while_it_waits():
-    baton = Baton()
+    admission = Admission(600)
     told = []
 
     def compute():
-        with baton.held():
+        with admission.turn(time.monotonic()):
             told.append("another computed")
 
-    with baton.held():
+    with admission.turn(time.monotonic()):
         other = threading.Thread(target=compute)
         other.start()
         other.join(0.05)
         assert told == []
-        with baton.put_down():
-            other.join(5)
+        with admission.released():
+            other.join(600)
         told.append("went on")
     assert told == ["another computed", "went on"]
-    with baton.held():
+    with admission.turn(time.monotonic()):
         pass  # it was given back
 
 
-def test_the_baton_is_taken_up_again_when_waiting_failed():
-    baton = Baton()
-    with pytest.raises(ZeroDivisionError), baton.held(), baton.put_down():
-        raise ZeroDivisionError
-    with baton.held():
+def test_a_wait_ends():
+    admission = Admission(0.05)
+    with admission.turn(time.monotonic()):
+        with pytest.raises(Unavailable, match="Too many calls") as refused, admission.turn(time.monotonic()):
+            pytest.fail("two calls got the only turn")
+        assert refused.value.headers["Retry-After"] == "1"
+
+
+def test_a_call_that_has_waited_elsewhere_is_refused_at_once():
+    admission = Admission(600)
+    with admission.turn(0), pytest.raises(Unavailable), admission.turn(time.monotonic() - 600):
+        pytest.fail("two calls got the only turn")
+    with admission.turn(time.monotonic() - 600):
+        pass  # it need not wait
+
+
+def test_a_turn_is_given_back_after_a_failure():
+    admission = Admission(0)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), admission.turn(time.monotonic()), admission.released():
+            raise ZeroDivisionError
+    with admission.turn(time.monotonic()):
         pass
 
 

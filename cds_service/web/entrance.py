@@ -1,0 +1,144 @@
+"""What a request must pass before it is answered: who calls, how often, how much is sent, and until when to answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import g, request
+
+from cds_service.errors import BodyTooLarge, Forbidden, InvalidRequest, UnsupportedMediaType
+from cds_service.fhir import deadline
+from cds_service.protocol.decoding import decode
+from cds_service.protocol.feedback import FeedbackBounds, FeedbackEntry, read_feedback
+from cds_service.web.admission import RECEIVED, Admission, RateLimit
+
+if TYPE_CHECKING:  # loaded only where tokens are checked
+    from cds_service.trust.client_jwt import Gatekeeper
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What a request must pass before it is answered.
+
+    Attributes:
+        base_url: where clients reach this server; a token's audience begins with it.
+        max_body_bytes: larger bodies are refused, also those whose length is not told in advance.
+        gatekeeper: checks tokens; None lets everybody in.
+        everywhere: discovery needs a token too.
+        admission: lets one call compute at a time.
+        rate: how often a client may call.
+        feedback_rate: how many entries of feedback a client may send.
+        feedback_bounds: how many entries and suggestions one request may bring.
+        call_seconds: time for a whole call.
+    """
+
+    base_url: str
+    max_body_bytes: int
+    admission: Admission
+    rate: RateLimit
+    feedback_rate: RateLimit
+    feedback_bounds: FeedbackBounds
+    call_seconds: float
+    gatekeeper: Gatekeeper | None = None
+    everywhere: bool = False
+
+    def admit(self, service_id: str = "") -> str:
+        """Check who is calling, and that it does not call too often (S1-S4).
+
+        Returns:
+            The issuer of the caller's token, or "" when none is asked for.
+
+        Raises:
+            Unauthorized, Forbidden, Unavailable: as the gatekeeper says.
+            TooManyRequests: the client made too many calls.
+        """
+        client = ""
+        if self.gatekeeper is not None and (service_id or self.everywhere):
+            url = f"{self.base_url}{request.path}"
+            client = self.gatekeeper.identify(request.headers.get("Authorization", ""), url, service_id).issuer
+        self.rate.count(client or _address())
+        return client
+
+    def feedback(self, client: str) -> list[FeedbackEntry]:
+        """Return the entries of a feedback request (B1-B4).
+
+        Raises:
+            CdsError: as `body`, `decode` and `read_feedback` say.
+            TooManyRequests: the client sent too many entries.
+        """
+        entries = read_feedback(decode(self.body()), self.feedback_bounds)
+        self.feedback_rate.count(client or _address(), len(entries))
+        return entries
+
+    def admit_reader(self) -> None:
+        """Check who reads a page that is not for everybody: with a token, where calls need one.
+
+        Raises:
+            Unauthorized, Forbidden, Unavailable: as the gatekeeper says.
+            Forbidden: the client may call some services only; the page tells of all.
+        """
+        if self.gatekeeper is not None:
+            url = f"{self.base_url}{request.path}"
+            reader = self.gatekeeper.identify(request.headers.get("Authorization", ""), url)
+            g.reader = reader.issuer
+            if reader.services:
+                raise Forbidden("This client may call some services only, and this page tells of all")
+
+    def count_reader(self) -> None:
+        """Count a call of whoever `admit_reader` let in.
+
+        Raises:
+            TooManyRequests: the client made too many calls.
+        """
+        self.rate.count(g.get("reader") or _address())
+
+    @contextmanager
+    def computing(self) -> Iterator[float]:
+        """Compute a call, when it is its turn; yield when it must have ended, by time.monotonic().
+
+        Raises:
+            Unavailable: others computed for too long.
+            TooLate: the block took longer than a call may.
+        """
+        arrived = received()
+        moment = arrived + self.call_seconds
+        with self.admission.turn(arrived), deadline.until(moment):
+            yield moment
+
+    def body(self) -> bytes:
+        """Return the body of a request for JSON (C1).
+
+        Raises:
+            UnsupportedMediaType: it is declared as something else, or compressed.
+            BodyTooLarge: it is over the limit.
+            InvalidRequest: the client went away before all of it was sent.
+        """
+        if request.mimetype != "application/json":
+            raise UnsupportedMediaType("Content-Type must be application/json")
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType("Content-Encoding, such as gzip, is not supported")
+        length = request.content_length
+        body = b""
+        if length is None:  # streamed: its size shows only in reading
+            body = request.get_data(cache=False)
+        elif length <= self.max_body_bytes:  # at once, rather than in pieces that are put together again
+            body = request.environ["wsgi.input"].read(length)
+        if max(length or 0, len(body)) > self.max_body_bytes:
+            raise BodyTooLarge("The body is larger than this service accepts")
+        if len(body) < (length or 0):
+            raise InvalidRequest("The body is shorter than Content-Length says")
+        return body
+
+
+def _address() -> str:
+    """Return where a request comes from, which tells clients without tokens apart."""
+    return request.remote_addr or ""
+
+
+def received() -> float:
+    """Return when the request had arrived as a whole, by time.monotonic(); now where the web server does not tell."""
+    return float(request.environ.setdefault(RECEIVED, time.monotonic()))
