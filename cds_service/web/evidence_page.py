@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 
 from flask import Blueprint, Response
 
 from cds_service.guideline.services import Registry
 from cds_service.guideline.table import Condition
-from cds_service.web.pages import page
+from cds_service.web.pages import answer, render
 
 PATH = "/evidence"
 
@@ -26,16 +27,21 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], pages: Iterable
     listed = list(pages)
     guidelines = list({service.knowledge.version: service.knowledge for service in registry.services}.values())
 
-    @views.get(PATH)
-    def evidence() -> Response:
-        """Show every statement, the decision table, and the value sets with their codes."""
+    @lru_cache(maxsize=1)
+    def rendered(today: date) -> str:
+        """Return the page of a day; nothing else changes it, and drawing it costs as much as ten calls."""
         values = {
             "guidelines": guidelines,
-            "today": clock().date(),
+            "today": today,
             "conditions": conditions_in_words,
             "title": value_set_title,
         }
-        return page("evidence.html", PATH, listed, values)
+        return render("evidence.html", PATH, listed, values)
+
+    @views.get(PATH)
+    def evidence() -> Response:
+        """Show every statement, the decision table, and the value sets with their codes."""
+        return answer(rendered(clock().date()))
 
     return views
 

@@ -36,5 +36,14 @@ def page(template: str, here: str, pages: Iterable[tuple[str, str]], values: Map
         pages: names and paths of all pages that are served, for the bar at the top.
         values: what the template needs.
     """
-    text = TEMPLATES.get_template(template).render(here=here, pages=list(pages), **values)
-    return Response(text, mimetype="text/html", headers=_HEADERS)
+    return answer(render(template, here, pages, values))
+
+
+def render(template: str, here: str, pages: Iterable[tuple[str, str]], values: Mapping[str, Any]) -> str:
+    """Return a page as HTML; see `page`. Its links are relative: a proxy may serve it under a path of its own."""
+    return TEMPLATES.get_template(template).render(here=here, pages=list(pages), **values)
+
+
+def answer(html: str) -> Response:
+    """Return a rendered page with the headers that keep it to itself."""
+    return Response(html, mimetype="text/html", headers=_HEADERS)

@@ -75,7 +75,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_no_script(client):
     )
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert "<script" not in response.text
-    assert 'href="/static/style.css"' in response.text
+    assert 'href="static/style.css"' in response.text
     with client.get("/static/style.css") as style:
         assert style.status_code == 200
         assert "http" not in style.text

@@ -8,12 +8,12 @@ import time
 from dataclasses import replace
 
 import pytest
-from cds_service.app import create_app
 
 from cds_service.errors import TooLate
 from cds_service.fhir import elements
 from cds_service.fhir.deadline import step, until
 from cds_service.main import create
+from cds_service.web.app import create_app
 from tests.cases import TODAY, own_settings
 from tests.charts import bundle, condition, needling, request
 

@@ -79,16 +79,16 @@ async function post(path, body) {
 async function ask() {
   const turn = ++latest;
   const request = callRequest();
-  const path = `/cds-services/${service().id}`;
+  const path = `cds-services/${service().id}`;
   const called = await post(path, request);
-  const traced = await post("/preview/trace", request);
+  const traced = await post("preview/trace", request);
   if (turn !== latest) return; // a newer change is being answered already
   show(called, path);
   explain(traced);
   at("request").textContent = JSON.stringify(request, null, 2);
   at("response").textContent = JSON.stringify(called.answer, null, 2);
   const quoted = JSON.stringify(request).replaceAll("'", "'\\''");
-  at("curl").textContent = `curl -s ${location.origin}${path} -H 'Content-Type: application/json' --data '${quoted}'`;
+  at("curl").textContent = `curl -s ${new URL(path, location.href)} -H 'Content-Type: application/json' --data '${quoted}'`;
 }
 
 function show(called, path) {
@@ -117,7 +117,7 @@ function explain({ status, answer }) {
     element("table", { class: "rules" },
       element("thead", {}, element("tr", {}, ...["Rule", "Outcome", "Because"].map((name) => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...decision.rules.map((rule) => element("tr", { class: rule.outcome === "fired" ? "fired" : "" },
-        element("th", { scope: "row" }, element("a", { href: `/evidence#${rule.rule}` }, rule.rule), ` ${rule.name.replaceAll("-", " ")}`),
+        element("th", { scope: "row" }, element("a", { href: `evidence#${rule.rule}` }, rule.rule), ` ${rule.name.replaceAll("-", " ")}`),
         element("td", {}, rule.outcome), element("td", {}, rule.because.join("; "))))))));
   const orders = status === 200 ? answer.trace.orders.map((order) => element("p", {}, `${order.display}: ${order.outcome}.`)) : [];
   at("why").replaceChildren(...orders, ...tables);
@@ -165,7 +165,7 @@ function useOwn() {
 }
 
 async function usePatient() {
-  const response = await fetch(`/preview/patients/${chosen(at("patient"), told.patients)}`);
+  const response = await fetch(`preview/patients/${chosen(at("patient"), told.patients)}`);
   await use(await response.json());
 }
 
