@@ -10,6 +10,7 @@ from cds_service.limits import MOST_CODINGS
 
 _RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
     "Condition": {"assertedDate": "recordedDate", "dateRecorded": "recordedDate"},
+    "MedicationRequest": {"medication": "medicationCodeableConcept"},
     "Procedure": {f"occurrence{kind}": f"performed{kind}" for kind in ("DateTime", "Period", "String", "Age", "Range")},
     "ServiceRequest": {"reasonCodeableConcept": "reasonCode", "reason": "reasonCode"},
     "ProcedureRequest": {"reasonCodeableConcept": "reasonCode", "reason": "reasonCode"},
@@ -113,7 +114,7 @@ def _code(value: object) -> object:
 def in_r4(resource: Resource) -> Resource:
     """Return a resource with the names and shapes that R4 has for elements of DSTU2, STU3 and R5.
 
-    R5 gives the reasons of an order as CodeableReferences, which may be concepts, references or both.
+    R5 gives the reasons of an order and its medication as CodeableReferences: concepts, references or both.
     """
     names = _RENAMED.get(resource["resourceType"], {})
     if names.keys().isdisjoint(resource) and not _is_codeable_reference(resource.get("code")):
@@ -124,14 +125,23 @@ def in_r4(resource: Resource) -> Resource:
         found["code"] = concept_in(resource["code"])
     for name in older:
         if names[name] == "reasonCode":
-            parts = listed(resource[name])
-            concepts = [part for part in parts if not part.keys().isdisjoint(("concept", "coding", "text"))]
-            found["reasonCode"] = [*listed(found.get("reasonCode")), *map(concept_in, concepts)]
-            references = [part["reference"] for part in parts if isinstance(part.get("reference"), dict)]
+            concepts, references = _split(resource[name])
+            found["reasonCode"] = [*listed(found.get("reasonCode")), *concepts]
             found["reasonReference"] = [*listed(found.get("reasonReference")), *references]
+        elif name == "medication":
+            concepts, references = _split(resource[name])
+            found |= dict(zip(("medicationCodeableConcept",), concepts, strict=False))
+            found |= dict(zip(("medicationReference",), references, strict=False))
         else:
             found.setdefault(names[name], resource[name])
     return found
+
+
+def _split(value: object) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the concepts and the references of CodeableReferences, or of what is one of both."""
+    parts = listed(value)
+    concepts = [concept_in(part) for part in parts if not part.keys().isdisjoint(("concept", "coding", "text"))]
+    return concepts, [part["reference"] for part in parts if isinstance(part.get("reference"), dict)]
 
 
 def listed(value: object) -> list[dict[str, Any]]:

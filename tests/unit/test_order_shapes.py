@@ -88,6 +88,14 @@ def test_elements_of_other_releases_get_their_names_of_r4():
     assert in_r4(plain) is plain
 
 
+def test_the_medication_of_r5_is_a_concept_or_a_reference():
+    request = {"resourceType": "MedicationRequest", "status": "active"}
+    coded, referred = {"text": "warfarin"}, {"reference": "Medication/1"}
+    assert in_r4({**request, "medication": {"concept": coded}}) == {**request, "medicationCodeableConcept": coded}
+    assert in_r4({**request, "medication": {"reference": referred}}) == {**request, "medicationReference": referred}
+    assert in_r4({**request, "medication": 5}) == request
+
+
 @pytest.mark.parametrize("odd", [None, 5, "x", []])
 def test_what_holds_no_concept_is_an_empty_one(odd):
     assert concept_in(odd) == {}
