@@ -75,6 +75,8 @@ LEAVING = (
         (BASE, f"{BASE}/Patient/1", True),
         (BASE, "https://EHR.example.org:443/fhir/x", True),
         (f"{BASE}/", BASE, True),
+        ("http://ehr.example.org", "http://ehr.example.org:80/fhir", True),
+        ("http://ehr.example.org:81", "http://ehr.example.org/fhir", False),
         ("https://ehr.example.org", f"{BASE}/x", True),
         (BASE, "https://ehr.example.org/fhirx", False),
         (BASE, "https://ehr.example.org/", False),
