@@ -531,6 +531,15 @@ def test_every_failure_has_a_name_and_required_data_is_412(options, outcome, ser
         call(without(request(), "conditions"), registry, today, access(response_bytes=1000))
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/fhir+json", "application/json", "application/json+fhir", "text/json", "Application/FHIR+JSON; a=b"],
+)
+def test_json_has_many_names(content_type, server):
+    serve(server, FIRST_PAGE, bundle(condition("M54.2")), content_type=content_type)
+    assert len(client().search("Condition?x", soon())["entry"]) == 1
+
+
 def test_optional_data_that_cannot_be_fetched_is_told(server, registry, today):
     serve(server, "Procedure?patient=p1&_count=500", bundle(), status=500)
     cards, fetched = call(without(request(condition("M54.2")), "procedures"), registry, today)
