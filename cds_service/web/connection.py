@@ -23,11 +23,12 @@ LINGERING_SECONDS = 2.0
 class Answering(WSGITask):
     """Has a request answered by the application."""
 
-    def execute(self) -> None:
-        """Answer; say that the connection ends with this answer when the service does."""
+    def build_response_header(self) -> bytes:
+        """Return the header, which says that the connection ends with this answer when the service does."""
         if self.channel.server.ending:
             self.set_close_on_finish()
-        super().execute()
+        header: bytes = super().build_response_header()
+        return header
 
     def get_environment(self) -> dict[str, Any]:
         """Return the WSGI environment, with the path as it was sent."""

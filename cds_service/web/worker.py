@@ -208,6 +208,7 @@ class WaitressWorker(Worker):
                 server.maintenance(0)
         for server in self._servers:
             server.end_threads()
+        wasyncore.close_all(sockets, ignore_all=True)
 
     def _step(self, sockets: dict[int, Any]) -> None:
         """Do what is to be done, or wait a while for it; tell gunicorn that the worker is well, if it is."""

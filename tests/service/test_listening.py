@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import select
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
 
 from cds_service import telemetry
-from cds_service.web.worker import MOST_CONNECTIONS, log_without_words
+from cds_service.settings import Settings
+from cds_service.web.worker import MOST_CONNECTIONS, STUCK_SECONDS, WaitressWorker, log_without_words
 from tests.cases import own_settings
 from tests.charts import condition, request
 from tests.listening import exchange, is_outcome, listening
@@ -189,6 +192,94 @@ def test_liveness_is_answered_while_every_thread_computes():
             go_on.set()
             for one in held:
                 one.join(20)
+
+
+def test_a_client_that_asks_first_is_told_to_go_on_and_answered(port):
+    """Expect: 100-continue, as curl sends it with large bodies."""
+    body = json.dumps(request(condition("M54.2"))).encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client, client.makefile("rb") as answers:
+        for chunked in (False, True):
+            length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(body)
+            client.sendall(HEAD + length + b"\r\nExpect: 100-continue\r\n\r\n")
+            assert answers.readline() == b"HTTP/1.1 100 Continue\r\n"
+            assert answers.readline() == b"\r\n"
+            client.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body)
+            assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+            length = 0
+            while line := answers.readline().strip():
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split()[1])
+            assert json.loads(answers.read(length))["cards"]
+
+
+def worker_of(app, listener, settings, monkeypatch):
+    """Return a worker as gunicorn makes it, but for the process."""
+    monkeypatch.setattr(Settings, "from_environ", lambda _: settings)
+    worker = WaitressWorker.__new__(WaitressWorker)
+    worker.cfg = SimpleNamespace(threads=1, graceful_timeout=20)
+    worker.sockets = [SimpleNamespace(sock=listener)]
+    worker.wsgi, worker.alive, worker.ppid, worker.notified = app, True, os.getppid(), 0
+
+    def notify():
+        worker.notified += 1
+
+    worker.notify = notify
+    return worker
+
+
+def test_a_worker_that_is_told_to_end_answers_what_has_arrived_and_ends(monkeypatch):
+    go_on, began = threading.Event(), threading.Event()
+
+    def app(environ, start_response):
+        began.set()
+        go_on.wait(60)
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    answers = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        worker = worker_of(app, listener, own_settings(), monkeypatch)
+        running = threading.Thread(target=worker.run)
+        running.start()
+        caller = threading.Thread(target=lambda: answers.extend(exchange(port, call())))
+        caller.start()
+        assert began.wait(60)
+        worker.handle_exit(15, None)
+        time.sleep(0.1)
+        go_on.set()
+        caller.join(60)
+        running.join(60)
+    assert not running.is_alive()
+    assert [status for status, _, _ in answers] == [200]
+    assert answers[0][1]["connection"] == "close"
+    assert worker.notified
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_a_worker_in_which_a_call_does_not_end_is_not_well(monkeypatch):
+    """F-A2: gunicorn ends a worker that does not say that it is well."""
+    go_on, began = threading.Event(), threading.Event()
+
+    def app(environ, start_response):
+        began.set()
+        go_on.wait(60)
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"{}"]
+
+    with listening(app, own_settings(keep_alive_seconds=1)) as (port, server):
+        caller = threading.Thread(target=exchange, args=(port, call()))
+        caller.start()
+        try:
+            assert began.wait(60)
+            assert server.well(time.monotonic())
+            assert not server.well(time.monotonic() + STUCK_SECONDS)
+        finally:
+            go_on.set()
+            caller.join(60)
+        assert server.well(time.monotonic() + STUCK_SECONDS)
 
 
 def test_the_largest_of_too_many_bodies_gives_way():
