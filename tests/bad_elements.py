@@ -31,9 +31,10 @@ BAD: tuple[Any, ...] = (
     *({"text": 5, "value": {}, "reference": []}, [{"text": [], "code": 5}], {"start": "x", "end": 5}),
 )
 
-STATUSES = ("abatement", "clinicalStatus", "doNotPerform", "subject", "verificationStatus")
+STATUSES = ("abatement", "clinicalStatus", "doNotPerform", "reason", "subject", "verificationStatus")
 """Elements that say something by being there: an entry whose status, subject or verification cannot be read does not
-count as if that were absent (clinical logic 3), and one that has abated in words has abated.
+count as if that were absent (clinical logic 3), one that has abated in words has abated, and a reason that is given
+and cannot be read leaves it uncertain what the order is for.
 """
 
 Outcome = tuple[int, tuple[tuple[str, str], ...]]

@@ -24,6 +24,7 @@ QUERIES = {
     "procedures": "Procedure?x",
     "serviceRequests": "ServiceRequest?x",
     "carePlans": "CarePlan?x",
+    "medications": "MedicationRequest?x",
 }
 
 
@@ -86,7 +87,7 @@ def request(
 ) -> dict[str, Any]:
     """Return an order-select request with one needling order and a problem list."""
     draft = order or needling()
-    nothing = dict.fromkeys(("painScores", "procedures", "serviceRequests", "carePlans"))
+    nothing = dict.fromkeys(("painScores", "procedures", "serviceRequests", "carePlans", "medications"))
     return {
         "hook": "order-select",
         "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",

@@ -71,8 +71,7 @@ def explanation(trace: Trace) -> str:
 
 def _findings(decision: TracedDecision) -> Iterable[str]:
     for finding in decision["findings"]:
-        value = finding["value"]
-        yield f"  {finding['fact']} = {str(value).lower() if isinstance(value, bool) else value}"
+        yield f"  {finding['asks']}: {finding['words']}"
         for ground in finding["grounds"]:
             yield f"      {ground['role']}: {ground['words']}"
             yield from (f"        {entry['reference']}" for entry in ground["entries"])

@@ -104,9 +104,7 @@ class Chart:
         step()
         if chosen:
             resources = chosen(resources)
-            self._chosen += len(resources)
-            if self._chosen > MOST_READ:
-                raise TooManyResources(f"More than {MOST_READ:,} chart entries matter to the order")
+            self.count_as_read(len(resources))
         for resource in resources:
             step()
             if self.is_about_patient(resource):
@@ -115,6 +113,16 @@ class Chart:
             else:
                 self.foreign += 1
         return tuple(found.values())
+
+    def count_as_read(self, number: int) -> None:
+        """Count entries that somebody reads.
+
+        Raises:
+            TooManyResources: they are more, of all types together, than are read for one call.
+        """
+        self._chosen += number
+        if self._chosen > MOST_READ:
+            raise TooManyResources(f"More than {MOST_READ:,} chart entries matter to the order")
 
     def is_about_patient(self, resource: Resource) -> bool:
         """Tell whether a resource may be the patient's: its subject is this patient, or names nobody by reference."""

@@ -10,19 +10,20 @@ import orjson
 
 from cds_service.errors import KnowledgeError
 from cds_service.fhir import code_tables
-from cds_service.fhir.value_sets import ValueSets, WordList
+from cds_service.fhir.concepts import Words
+from cds_service.fhir.value_sets import ValueSets
 
 OTHER_SYSTEMS = "other_systems.toml"
 """Beside the folder of value sets: codes of other systems, and the value sets they belong to."""
 
 
-def load(folder: Path, site_folder: Path | None = None, word_lists: Mapping[str, WordList] | None = None) -> ValueSets:
+def load(folder: Path, site_folder: Path | None = None, lexicon: Words | None = None) -> ValueSets:
     """Load a guideline's value sets, and the codes a site adds to them.
 
     A site's file is a ValueSet whose `id` is one of ours; its codes are added, ours stay.
 
     Args:
-        word_lists: tests of texts, by the name that a concept which passes one carries.
+        lexicon: reads the words of concepts.
 
     Raises:
         KnowledgeError: a file is no usable ValueSet, or a site's id is not one of ours.
@@ -39,7 +40,7 @@ def load(folder: Path, site_folder: Path | None = None, word_lists: Mapping[str,
             resources.append(resource)
     other_systems = folder.parent / OTHER_SYSTEMS
     tables = code_tables.load(other_systems, known) if other_systems.is_file() else ()
-    return ValueSets(resources, word_lists, tables)
+    return ValueSets(resources, lexicon, tables)
 
 
 def _read(path: Path) -> dict[str, Any]:

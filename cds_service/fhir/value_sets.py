@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cds_service.fhir.chart_text import plain_line
 from cds_service.fhir.code_tables import CodeTable
+from cds_service.fhir.concepts import Concept, NoWords, Words
 from cds_service.fhir.deadline import step
 from cds_service.fhir.shapes import Codings, coded_parts, concept_in, present
 from cds_service.fhir.systems import KNOWN, LONGEST_CODE, canonical, categories, plain, says_absent
@@ -26,86 +25,23 @@ _SEVENTH_CHARACTER = 6
 _NOTHING: frozenset[str] = frozenset()
 
 
-class Recognition(StrEnum):
-    """What became of a concept: how it was recognized, or why it was not."""
-
-    CODE = "code"
-    WORDS = "words"
-    NOT_RECOGNIZED = "not-recognized"
-    UNKNOWN_SYSTEM = "unknown-system"
-    FREE_TEXT = "free-text"
-    EMPTY = "empty"
-
-
-@dataclass(frozen=True, slots=True)
-class Concept:
-    """What a CodeableConcept in a chart says.
-
-    Attributes:
-        value_sets: ids of the value sets it belongs to, by a code or, for want of any known code, by its exact words.
-        coded: it has a code of a system we know, whether or not the code is in a value set.
-        coded_elsewhere: it has a code of a system that we do not know, or that is not named.
-        texts: its text and every display, as far as they are read, each as a plain line.
-        said: names of the word lists that its texts match: the last resort, whatever its codes are.
-        code_unread: it has what cannot be a code where a code of a system we know belongs.
-        own_words: those of its texts that are not the standard words of a code in our value sets.
-    """
-
-    value_sets: frozenset[str] = _NOTHING
-    coded: bool = False
-    coded_elsewhere: bool = False
-    texts: tuple[str, ...] = ()
-    said: frozenset[str] = _NOTHING
-    own_words: tuple[str, ...] = ()
-    code_unread: bool = False
-
-    @property
-    def recognition(self) -> Recognition:
-        """Return how it was recognized, or why it was not."""
-        if self.value_sets:
-            return Recognition.CODE if self.coded else Recognition.WORDS
-        if self.coded:
-            return Recognition.NOT_RECOGNIZED
-        if self.coded_elsewhere:
-            return Recognition.UNKNOWN_SYSTEM
-        return Recognition.FREE_TEXT if self.texts else Recognition.EMPTY
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """Return the ids of its value sets and the names of the word lists that its texts match."""
-        return self.value_sets | self.said
-
-    @property
-    def words(self) -> str:
-        """Return its text or the first display; empty if it has neither."""
-        return self.texts[0] if self.texts else ""
-
-    @property
-    def empty(self) -> bool:
-        """Return whether it says nothing at all."""
-        return self.recognition is Recognition.EMPTY
-
-
-WordList = Callable[[tuple[str, ...]], bool]
-"""Tells whether texts hold words of a kind."""
-
-
 class ValueSets:
     """All value sets of a guideline, indexed once so that a look-up is one dictionary access."""
 
     def __init__(
         self,
         resources: Iterable[Mapping[str, Any]],
-        word_lists: Mapping[str, WordList] | None = None,
+        lexicon: Words | None = None,
         tables: Iterable[CodeTable] = (),
     ) -> None:
-        self._word_lists = word_lists or {}
+        self._lexicon: Words = lexicon or NoWords()
         self.tables = tuple(tables)
         self._tables = {system: table for table in self.tables for system in table.systems}
         self._excluded: dict[str, frozenset[str]] = {}
         self._codes: dict[tuple[str, str], set[str]] = {}
         self._categories: dict[tuple[str, str], set[str]] = {}
         self._words: dict[str, set[str]] = {}
+        self._standard: dict[tuple[str, str], set[str]] = {}
         self._meaningless: dict[str, dict[str, bool]] = {}
         self._silent: dict[tuple[object, object], tuple[object, object]] = {}
         self._remembered: dict[tuple[object, Codings], Concept] = {}
@@ -124,6 +60,7 @@ class ValueSets:
                 for words in (concept.get("display"), *(d["value"] for d in concept.get("designation", ()))):
                     if words:
                         self._words.setdefault(_folded(words), set()).add(name)
+                        self._standard.setdefault((system, plain(system, concept["code"])), set()).add(_folded(words))
             for category in include.get("filter", ()):
                 for value in categories(category["value"]):
                     self._categories.setdefault((system, value), set()).add(name)
@@ -195,7 +132,7 @@ class ValueSets:
     def says_nothing(self, concept: object) -> bool:
         """Tell whether a concept means nothing, and its words are in no word list either."""
         read = self.of_concept(concept)
-        if not read.coded or read.value_sets or read.said:
+        if not read.coded or read.value_sets or not self._lexicon.telling.isdisjoint(read.said):
             return False
         self._remember_silent(concept)
         return True
@@ -243,8 +180,22 @@ class ValueSets:
         texts = (text,) if text.strip() else ()
         return Concept(texts=texts, said=self._said(texts))
 
-    def _said(self, texts: tuple[str, ...]) -> frozenset[str]:
-        return frozenset(name for name, matches in self._word_lists.items() if matches(texts))
+    def _said(self, texts: tuple[str, ...], codings: Codings = ()) -> frozenset[str]:
+        """Return the word lists that texts match, the standard words of the codes beside them read for some only."""
+        found: set[str] = set()
+        for text in texts:
+            if names := self._lexicon.read(text):
+                own = self._lexicon.own_words
+                found |= names if own.isdisjoint(names) or not self._is_standard(text, codings) else names - own
+        return frozenset(found)
+
+    def _is_standard(self, text: str, codings: Codings) -> bool:
+        """Return whether a text is the standard words of one of the codes, as far as it is in our sets."""
+        folded = _folded(text)
+        return any(
+            (name := canonical(system)) is not None and folded in self._standard.get((name, plain(name, code)), ())
+            for system, code, _ in codings
+        )
 
     def _read(self, text: object, codings: Codings) -> Concept:
         found = _NOTHING
@@ -263,8 +214,7 @@ class ValueSets:
         )
         if not coded:
             found = frozenset(name for words in texts for name in self._words.get(_folded(words), ()))
-        own_words = tuple(words for words in texts if _folded(words) not in self._words)
-        return Concept(found, coded, elsewhere, texts, self._said(texts), own_words, unread)
+        return Concept(found, coded, elsewhere, texts, self._said(texts, codings), unread)
 
 
 def _is_short(text: object, codings: Codings) -> bool:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
 from uuid import UUID, uuid5
 
-from cds_service.guideline import suggestions
+from cds_service.guideline import detail, suggestions
 from cds_service.guideline.decided import Decided
+from cds_service.guideline.detail import Detail, Line, Parts
 from cds_service.guideline.findings import Entry
 from cds_service.guideline.grounds import STATED_REASON
 from cds_service.guideline.knowledge import Knowledge
 from cds_service.guideline.suggestions import Occasion
-from cds_service.guideline.table import Note
+from cds_service.guideline.table import Note, Rule, holds
 from cds_service.protocol.cards import Card, Indicator, Link
 from cds_service.protocol.request import HookRequest
 
@@ -64,16 +65,17 @@ def compose(request: HookRequest, decided: Sequence[Decided], knowledge: Knowled
 def _advice(request: HookRequest, group: Sequence[Decided], knowledge: Knowledge, today: date) -> Advice:
     rule = group[0].decision.rule
     notes = _notes(group, knowledge)
-    cited = _cited(group, notes)
     references = sorted(item.draft.entry.reference for item in group)
     uuid = uuid5(_CARDS, "\n".join((request.hook_instance, request.hook, rule.id, *references)))
     occasion = Occasion(uuid, request.context.patient_id, today)
     offered = suggestions.compose(occasion, group, knowledge.actions, knowledge.orders)
+    written = detail.write(_parts(group, notes, knowledge))
+    softened = bool(rule.info_when) and all(holds(rule.info_when, item.facts) for item in group)
     card = Card(
         uuid=str(uuid),
         summary=rule.summary.format(order=knowledge.orders.words([item.draft.kind for item in group])),
-        indicator=cast(Indicator, rule.indicator),
-        detail=_detail(group, notes, cited, knowledge),
+        indicator=cast(Indicator, "info" if softened else rule.indicator),
+        detail=written.text,
         source=knowledge.citations.sources[rule.id],
     )
     if offered:
@@ -81,8 +83,8 @@ def _advice(request: HookRequest, group: Sequence[Decided], knowledge: Knowledge
         card["selectionBehavior"] = "any"
     if knowledge.actions.override_reasons:
         card["overrideReasons"] = list(knowledge.actions.override_reasons)
-    card["links"] = _links(rule.id, cited, knowledge)
-    card["extension"] = {EXTENSION: _extension(group, notes, cited, knowledge, today)}
+    card["links"] = _links(rule, knowledge)
+    card["extension"] = {EXTENSION: _extension(group, notes, written, knowledge, today)}
     return Advice(card, _subject(group, {suggestion["uuid"]: name for name, suggestion in offered}))
 
 
@@ -124,55 +126,46 @@ def _notes(group: Sequence[Decided], knowledge: Knowledge) -> list[tuple[Note, s
         for note in item.decision.notes:
             if note.id not in found:
                 found[note.id] = (note, note.text.format_map(values))
-    ordered = [found[note.id] for note in knowledge.table.notes if note.id in found]
+    ordered = [found[note.id] for note in knowledge.table.notes_of(group[0].decision.rule.id) if note.id in found]
     return list({words: (note, words) for note, words in ordered}.values())
 
 
-def _cited(group: Sequence[Decided], notes: Iterable[tuple[Note, str]]) -> list[str]:
+def _parts(group: Sequence[Decided], notes: Sequence[tuple[Note, str]], knowledge: Knowledge) -> Parts:
+    """Return all that the card could say, each part by rank."""
     rule = group[0].decision.rule
-    return list(dict.fromkeys((*rule.evidence, *(name for note, _ in notes for name in note.evidence))))
+    by_part: dict[str, list[Line]] = {}
+    for note, words in notes:
+        by_part.setdefault(note.part, []).append(Line(note.id, words))
+    entries = (escaped(ground.words) for item in group for ground in item.deciding_grounds if ground.entries)
+    return Parts(
+        verdict=_verdict(group, by_part.get("lead", ())),
+        after=by_part.get("verdict", ()),
+        entries=tuple(dict.fromkeys(entries)),
+        why=by_part.get("why", ()),
+        next=rule.next,
+        precautions=by_part.get("precaution", ()),
+        lines=by_part.get("line", ()),
+        seen=by_part.get("seen", ()),
+        evidence=knowledge.citations.lines[rule.id],
+        closing=knowledge.identity.closing,
+    )
 
 
-def _detail(
-    group: Sequence[Decided], notes: Sequence[tuple[Note, str]], cited: Iterable[str], knowledge: Knowledge
-) -> str:
-    """Write the card's text in GitHub-flavoured Markdown: why, advice, lines that join, evidence, closing line."""
-    rule = group[0].decision.rule
-    checklist = [words for note, words in notes if note.checklist]
-    lines = [words for note, words in notes if not note.checklist]
-    evidence = [knowledge.citations.statements[name].line for name in cited]
-    parts = [
-        f"**Why:** {_why(group)}.",
-        rule.detail,
-        *(["**Checklist**", _bullets(checklist)] if checklist else []),
-        *(["**Also**", _bullets(lines)] if lines else []),
-        "**Evidence**",
-        _bullets(evidence),
-        knowledge.identity.closing,
-    ]
-    return "\n\n".join(parts)
-
-
-def _why(group: Sequence[Decided]) -> str:
-    """Say in words what in the order and chart decided."""
-    why: list[str] = []
+def _verdict(group: Sequence[Decided], lead: Sequence[Line]) -> Sequence[str]:
+    """Return the verdict of each order, or what stands in its place; the same words once."""
+    found = []
     for item in group:
-        grounds = item.deciding_grounds
-        why += [escaped(f"{ground.role}: {ground.words}" if ground.entries else ground.words) for ground in grounds]
-        if not any(ground.entries for ground in grounds):
-            why.append(f"order: {escaped(item.draft.entry.display)}")
-    return "; ".join(dict.fromkeys(why))
+        instead = next((note.text for note in item.decision.notes if note.part == "instead"), item.decision.rule.detail)
+        found.append(instead.format_map(_Escaped(item.assessment.values)))
+    first, *others = dict.fromkeys(found)
+    return (" ".join([*(line.text for line in lead), first]), *others)
 
 
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _links(rule: str, cited: Iterable[str], knowledge: Knowledge) -> list[Link]:
-    """Link to the rule on the evidence page and to the primary sources."""
-    page = knowledge.citations.pages[rule]
+def _links(rule: Rule, knowledge: Knowledge) -> list[Link]:
+    """Link to the rule on the evidence page and to its primary sources."""
+    page = knowledge.citations.pages[rule.id]
     found = {page["url"]: page}
-    for name in cited:
+    for name in rule.evidence:
         link = knowledge.citations.statements[name].link
         if link is not None:
             found.setdefault(link["url"], link)
@@ -180,9 +173,9 @@ def _links(rule: str, cited: Iterable[str], knowledge: Knowledge) -> list[Link]:
 
 
 def _extension(
-    group: Sequence[Decided], notes: Sequence[tuple[Note, str]], cited: list[str], knowledge: Knowledge, today: date
+    group: Sequence[Decided], notes: Sequence[tuple[Note, str]], written: Detail, knowledge: Knowledge, today: date
 ) -> dict[str, Any]:
-    """Return for machines what the detail says in words: rule, date, evidence and the deciding chart entries."""
+    """Return for machines what the detail says in words, and what it has no room for: rule, facts, lines, entries."""
     rule = group[0].decision.rule
     joined = {condition.fact for note, _ in notes for condition in note.when}
     tested = {*group[0].decision.because, *joined, STATED_REASON}
@@ -193,14 +186,19 @@ def _extension(
                 for entry in ground.entries:
                     named = {"reference": entry.reference, "display": entry.display, "role": ground.role}
                     entries.setdefault((entry.reference, ground.role), named)
+    cited = dict.fromkeys((*rule.evidence, *(name for note, _ in notes for name in note.evidence)))
+    facts = {name: group[0].facts[name] for name in dict.fromkeys((*group[0].decision.because, *sorted(joined)))}
     return {
         "rule": rule.id,
         "ruleName": rule.name,
         "evaluationDate": today.isoformat(),
         "orders": [item.draft.entry.reference for item in group],
-        "evidence": [knowledge.citations.statements[name].reviews for name in cited],
+        "facts": facts,
+        **({"evidence": [knowledge.citations.statements[name].reviews for name in cited]} if cited else {}),
         "knowledgeVersion": knowledge.version,
         **({"notes": [note.id for note, _ in notes]} if notes else {}),
+        **({"lines": [words for _, words in notes]} if notes else {}),
+        **({"leftOut": sorted(set(written.left_out))} if written.left_out else {}),
         **({"decidedBy": list(entries.values())} if entries else {}),
     }
 

@@ -9,6 +9,7 @@ from datetime import date
 from cds_service.fhir import dates, elements
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
+from cds_service.fhir.concepts import Concept
 from cds_service.fhir.dates import FhirDate
 from cds_service.fhir.shapes import in_r4, listed
 from cds_service.fhir.statuses import is_true, word
@@ -18,11 +19,12 @@ from cds_service.guideline.findings import Entry, Session
 from cds_service.guideline.orders import OrderKinds
 from cds_service.limits import MOST_COMPONENTS
 
-_READ_PROCEDURE = ("status", "code", "performedDateTime", "performedPeriod")
+_READ_PROCEDURE = ("status", "code", "bodySite", "performedDateTime", "performedPeriod")
 _READ_REQUEST = ("status", "intent", "code", "doNotPerform")
 _READ_PLAN = ("status", "intent", "category", "activity")
 _PLAN_LISTS = ("category", "activity")
-_ENDED_ACTIVITY = ("cancelled", "stopped", "completed", "entered-in-error", "not-started")
+_NEVER_BEGAN = ("cancelled", "entered-in-error", "not-started")
+_OVER = ("completed", "stopped", "on-hold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,16 @@ class CareSought:
 
     Attributes:
         kinds: the kinds of orders whose completed sessions are read.
-        therapy: value set of therapies that may have been tried or be active.
+        therapy: value set of therapies that may be active.
+        tried: value set of care that may have been tried; the therapies are tried too, once they are over.
+        words: list of words that name a therapy as an activity of a care plan; "" for none.
         treatment: value set of one more treatment that may have been done; "" for none.
     """
 
     kinds: OrderKinds
     therapy: str
+    tried: str
+    words: str = ""
     treatment: str = ""
 
 
@@ -89,6 +95,12 @@ class _Reader:
         """Return whether a concept is a therapy that is looked for."""
         return self._sought.therapy in self._value_sets.of_concept(concept).value_sets
 
+    def was_tried(self, concept: object) -> bool:
+        """Return whether a concept is care that may have been tried."""
+        return not {self._sought.therapy, self._sought.tried}.isdisjoint(
+            self._value_sets.of_concept(concept).value_sets
+        )
+
     def entry(self, resource: Resource) -> Entry:
         """Name a chart entry by its code."""
         return entry_of(resource, self._value_sets.of_concept(resource.get("code")))
@@ -105,29 +117,29 @@ class _Reader:
             if status not in ("completed", "in-progress"):
                 self.found.lost += unread_status(resource) if concept.value_sets else []
                 continue
-            if self._sought.therapy in concept.value_sets:
+            if self.was_tried(resource.get("code")):
                 yield _written(resource.get("performedDateTime"), resource.get("performedPeriod")), resource
             elif status == "completed" and self._sought.treatment in concept.value_sets:
                 self._keep(resource, _READ_PROCEDURE, self.found.treated)
             elif status == "completed" and (kind := self._sought.kinds.kind_of(concept)):
-                self._read_session(resource, kind)
+                self._read_session(resource, kind, concept)
 
     def requests(self, chart: Chart) -> Iterator[_Dated]:
         """Read therapies that are active on request; yield all that were ordered, as care that was tried."""
         for request in chart.entries("ServiceRequest"):
             status = word(request.get("status"))
-            if status not in ("", "active", "completed") or is_true(request.get("doNotPerform")):
+            if status not in ("", "active", "completed", "on-hold") or is_true(request.get("doNotPerform")):
                 continue
-            if not self.is_therapy(request.get("code")):
+            if not self.was_tried(request.get("code")):
                 continue
             if not status:
                 self.found.lost += unread_status(request)
                 continue
-            if status == "active" and not self.found.active_therapy:
+            if status == "active" and not self.found.active_therapy and self.is_therapy(request.get("code")):
                 self._keep(request, _READ_REQUEST, self.found.active_therapy)
             yield _written(request.get("authoredOn")), request
 
-    def _read_session(self, resource: Resource, kind: str) -> None:
+    def _read_session(self, resource: Resource, kind: str, concept: Concept) -> None:
         """Read one completed session. A partial date is read so that it never lengthens the span between sessions."""
         entry = self.entry(resource)
         reading = elements.read(resource, _READ_PROCEDURE)
@@ -137,7 +149,10 @@ class _Reader:
             self.found.unreadable.append(entry)
             return
         begin = min(first.latest, self._today)
-        self.found.sessions.append(Session(entry, kind, begin, max(begin, min(last.earliest, self._today))))
+        end = max(begin, min(last.earliest, self._today))
+        sites = listed(reading.resource.get("bodySite"))[:MOST_COMPONENTS]
+        places = tuple(self._value_sets.of_concept(site) for site in sites)
+        self.found.sessions.append(Session(entry, kind, begin, end, concept, places))
 
     def keep_latest(self, therapies: list[_Dated]) -> None:
         """Keep the latest therapy: one is enough to say that care was tried."""
@@ -147,16 +162,30 @@ class _Reader:
             self._keep(resource, names, self.found.care_tried)
 
     def planned(self, chart: Chart) -> Iterator[Entry]:
-        """Yield the therapy of active care plans."""
-        for plan in chart.entries("CarePlan", _active):
+        """Yield the therapy of active care plans; what is over or on hold is kept as care that was tried."""
+        for plan in chart.entries("CarePlan", _begun):
+            status = word(plan.get("status"))
             if any(isinstance(found := plan.get(name), list) and len(found) > MOST_COMPONENTS for name in _PLAN_LISTS):
                 self.found.unreadable.append(Entry(reference_to(plan), "care plan"))
                 continue
-            concepts = [concept for concept in _plan_concepts(plan) if self.is_therapy(concept)]
-            if not concepts:
+            active, over = self._activities(plan)
+            if not (active or over):
                 continue
             self.found.lost += lost_elements(plan, elements.read(plan, _READ_PLAN).lost)
-            yield Entry(reference_to(plan), shown(self._value_sets.of_concept(concepts[0]).words or "care plan"))
+            if active and status == "active":
+                yield Entry(reference_to(plan), shown(active[0].words or "care plan"))
+            else:
+                self.found.care_tried.append(Entry(reference_to(plan), shown((active or over)[0].words or "care plan")))
+
+    def _activities(self, plan: Resource) -> tuple[list[Concept], list[Concept]]:
+        """Return the therapies of a plan that go on, and those that are over or on hold."""
+        active: list[Concept] = []
+        over: list[Concept] = []
+        for status, concept in _plan_concepts(plan):
+            read = self._value_sets.of_concept(concept)
+            if self._sought.therapy in read.value_sets or self._sought.words in read.said:
+                (over if status in _OVER else active).append(read)
+        return active, over
 
     def _keep(self, resource: Resource, names: tuple[str, ...], kept: list[Entry]) -> None:
         kept.append(self.entry(resource))
@@ -186,13 +215,14 @@ def _written(when: object, period: object = None) -> str:
     return when if isinstance(when, str) else ""
 
 
-def _active(plans: Sequence[Resource]) -> Sequence[Resource]:
-    return [plan for plan in plans if word(plan.get("status")) == "active"]
+def _begun(plans: Sequence[Resource]) -> Sequence[Resource]:
+    return [plan for plan in plans if word(plan.get("status")) in ("active", "completed", "on-hold")]
 
 
-def _plan_concepts(plan: Resource) -> Iterator[object]:
-    yield from listed(plan.get("category"))
+def _plan_concepts(plan: Resource) -> Iterator[tuple[str, object]]:
+    """Yield what a plan is about and its activities, each with the activity's status; those that never began not."""
+    yield from (("", category) for category in listed(plan.get("category")))
     for activity in listed(plan.get("activity")):
         detail = activity.get("detail")
-        if isinstance(detail, dict) and word(detail.get("status")) not in _ENDED_ACTIVITY:
-            yield detail.get("code")
+        if isinstance(detail, dict) and (status := word(detail.get("status"))) not in _NEVER_BEGAN:
+            yield status, detail.get("code")

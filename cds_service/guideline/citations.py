@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cds_service.guideline.rules import Evidence, Rules
+from cds_service.guideline.table import Rule
 from cds_service.protocol.cards import Coding, Link, Source
 
 TOPIC_SYSTEM = "urn:dry-needling-cds:topic"
@@ -34,11 +35,13 @@ class Citations:
         statements: by the statement's id.
         sources: where each rule's advice comes from, by the rule's id.
         pages: each rule's place on the evidence page, by the rule's id.
+        lines: the last line but one of each rule's card, in Markdown: the page and the rule's sources by name.
     """
 
     statements: Mapping[str, Citation]
     sources: Mapping[str, Source]
     pages: Mapping[str, Link]
+    lines: Mapping[str, str]
 
 
 def cite(content: Rules, evidence_url: str) -> Citations:
@@ -50,16 +53,23 @@ def cite(content: Rules, evidence_url: str) -> Citations:
     rules = [rule for rule in content.table.rules if not rule.silent]
     sources = {}
     for rule in rules:
-        source = content.evidence[rule.source]
+        source = content.evidence.get(rule.source)
         topic = Coding(system=TOPIC_SYSTEM, code=rule.topic, display=rule.name.replace("-", " "))
-        sources[rule.id] = Source(label=source.label, topic=topic)
-        if source.url:
+        sources[rule.id] = Source(label=source.label if source else content.identity.title, topic=topic)
+        if source and source.url:
             sources[rule.id]["url"] = source.url
     return Citations(
         statements={name: _citation(item) for name, item in content.evidence.items()},
         sources=sources,
         pages={rule.id: _link("Decision table and evidence", f"{evidence_url}#{rule.id}") for rule in rules},
+        lines={rule.id: _line(rule, content, f"{evidence_url}#{rule.id}") for rule in rules},
     )
+
+
+def _line(rule: Rule, content: Rules, page: str) -> str:
+    sources = [content.evidence[name] for name in rule.evidence]
+    named = dict.fromkeys(f"[{item.short}]({item.url})" if item.url else item.short for item in sources)
+    return f"[Evidence]({page}): {', '.join(named)}." if named else f"[Evidence]({page})."
 
 
 def _citation(item: Evidence) -> Citation:

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 from cds_service.fhir import dates, elements, statuses
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
 from cds_service.fhir.chart_text import plain_line
+from cds_service.fhir.concepts import Concept
 from cds_service.fhir.dates import FhirDate
 from cds_service.fhir.shapes import concept_in, listed, present
 from cds_service.fhir.statuses import word
-from cds_service.fhir.value_sets import Concept, ValueSets
+from cds_service.fhir.value_sets import ValueSets
 from cds_service.guideline.findings import Entry, Problem, StatedStatus
 from cds_service.limits import MOST_REASONS
 
 _ACTIVE = frozenset({"active", "recurrence", "relapse"})
 _RULED_OUT = frozenset({"refuted", "entered-in-error"})
 _UNCONFIRMED = frozenset({"unconfirmed", "provisional", "differential"})
-_ABATEMENTS = ("abatementDateTime", "abatementAge", "abatementPeriod", "abatementRange", "abatementString")
+_ABATEMENTS = (
+    "abatementDateTime", "abatementAge", "abatementPeriod", "abatementRange", "abatementString", "abatementBoolean",
+)  # fmt: skip
 MOST_WORDS = 80
 """Characters of a chart entry's own words that are shown; the reference names the rest."""
 _READ = (
-    "verificationStatus", "code", "onsetDateTime", "onsetAge", "onsetPeriod", "onsetRange",
-    "onsetString", "recordedDate",
+    "clinicalStatus", "verificationStatus", "category", "code", "bodySite", "subject", "encounter", "onsetDateTime",
+    "onsetAge", "onsetPeriod", "onsetRange", "onsetString", "abatementDateTime", "recordedDate",
 )  # fmt: skip
-
-
-class UnreadableEntry(Exception):
-    """What decides about an entry cannot be read; the entry is skipped, counted and named."""
 
 
 @dataclass(slots=True)
@@ -39,12 +37,14 @@ class ConditionsRead:
     """What became of a list of conditions.
 
     Attributes:
-        problems: those that count, those in mere words too.
-        lost: elements of them that could not be read.
-        unreadable: entries of which what decides could not be read.
+        problems: those that count or may count, those in mere words too.
+        unrelated: how many more count that say nothing to the guideline.
+        lost: elements of problems that could not be read.
+        unreadable: entries that say nothing at all.
     """
 
     problems: list[Problem] = field(default_factory=list)
+    unrelated: int = 0
     lost: list[Entry] = field(default_factory=list)
     unreadable: list[Entry] = field(default_factory=list)
 
@@ -54,52 +54,82 @@ def read(chart: Chart, value_sets: ValueSets, today: date) -> ConditionsRead:
     found = ConditionsRead()
     if chart.patient is not None:
         found.lost += lost_elements(chart.patient, elements.read(chart.patient, ("birthDate",)).lost)
-    for resource in chart.entries("Condition", value_sets.telling):
+    entries = chart.entries("Condition")
+    telling = value_sets.telling(entries)
+    chart.count_as_read(len(telling))
+    for resource in telling:
+        if _status(resource, today) is None:
+            continue
         concept = value_sets.of_concept(resource.get("code"))
-        try:
-            if not counts(resource, today):
-                continue
-            unreadable = concept.empty
-        except UnreadableEntry:
-            unreadable = True
-        if unreadable:
+        if concept.empty:
             found.unreadable.append(entry_of(resource, concept))
             continue
-        read_problem = problem(resource, concept, chart, value_sets)
+        read_problem = problem(resource, concept, chart, value_sets, today)
         found.problems.append(read_problem)
         found.lost += lost_elements(resource, read_problem.unread)
+    if len(telling) < len(entries):
+        told = {id(resource) for resource in telling}
+        found.unrelated = sum(id(resource) not in told and _counts_unread(resource, today) for resource in entries)
     return found
 
 
-def problem(resource: Resource, concept: Concept, chart: Chart, value_sets: ValueSets) -> Problem:
-    """Read one condition that counts; what of it could not be read is named in it."""
+def _counts_unread(resource: Resource, today: date) -> bool:
+    """Return whether a condition that says nothing counts: a visit's diagnosis only where it says that it is active."""
+    status = _status(resource, today)
+    if status is StatedStatus.ACTIVE:
+        return True
+    return status is StatedStatus.ABSENT and not _is_visit(resource.get("category"))
+
+
+def problem(resource: Resource, concept: Concept, chart: Chart, value_sets: ValueSets, today: date) -> Problem:
+    """Read one condition that counts or may count; what of it could not be read is named in it."""
     reading = elements.read(resource, _READ)
     read = reading.resource
-    words = read.get("onsetString")
-    categories = frozenset(word(coding.get("code")) for coding in _codings(read.get("category")))
     return Problem(
         entry=entry_of(resource, concept),
         concept=concept,
         onset=_onset(read, chart),
         recorded=dates.parse(read.get("recordedDate")),
-        onset_words=plain_line(words) if isinstance(words, str) else "",
-        visit="encounter-diagnosis" in categories and "problem-list-item" not in categories,
-        encounter=_reference(read.get("encounter")),
-        status=StatedStatus.ACTIVE if statuses.clinical(resource.get("clinicalStatus")) else StatedStatus.ABSENT,
+        onset_words=_onset_words(read),
+        visit=_is_visit(read.get("category")),
+        encounter=reference_in(read.get("encounter")),
+        status=_status(resource, today) or StatedStatus.ABSENT,
         unconfirmed=bool((statuses.verification(resource.get("verificationStatus")) or frozenset()) & _UNCONFIRMED),
         sites=tuple(value_sets.of_concept(site) for site in listed(read.get("bodySite"))[:MOST_REASONS]),
         unread=tuple(dict.fromkeys((*reading.lost, *(["code.coding.code"] if concept.code_unread else [])))),
+        abated=_abated(resource, today) is True,
     )
 
 
-def _codings(concepts: object) -> Iterator[dict[str, Any]]:
-    for concept in listed(concepts)[:MOST_REASONS]:
-        yield from listed(concept_in(concept).get("coding"))[:MOST_REASONS]
+def _onset_words(resource: Resource) -> str:
+    """Return an onset that cannot be computed with: its words, or the ends of its range."""
+    words = resource.get("onsetString")
+    if isinstance(words, str):
+        return plain_line(words)
+    span = resource.get("onsetRange")
+    if not isinstance(span, dict):
+        return ""
+    ends = (span.get(end) for end in ("low", "high"))
+    named = (f"{end.get('value')} {end.get('unit') or end.get('code') or ''}" for end in ends if isinstance(end, dict))
+    return plain_line(" to ".join(named))
 
 
-def _reference(value: object) -> str:
+def _is_visit(categories: object) -> bool:
+    """Return whether a condition is the diagnosis of a visit, and not on the problem list too."""
+    codes = {
+        word(coding.get("code"))
+        for concept in listed(categories)[:MOST_REASONS]
+        for coding in listed(concept_in(concept).get("coding"))[:MOST_REASONS]
+    }
+    return "encounter-diagnosis" in codes and "problem-list-item" not in codes
+
+
+def reference_in(value: object) -> str:
+    """Return what a Reference points to as `Type/id`, however it is written, or ""."""
     reference = value.get("reference") if isinstance(value, dict) else None
-    return reference if isinstance(reference, str) else ""
+    if not isinstance(reference, str):
+        return ""
+    return "/".join(reference.strip().rstrip("/").split("/_history/", 1)[0].rsplit("/", 2)[-2:])
 
 
 def unread_status(resource: Resource) -> list[Entry]:
@@ -116,19 +146,26 @@ def lost_elements(resource: Resource, lost: Iterable[str]) -> list[Entry]:
 
 
 def counts(resource: Resource, today: date) -> bool:
-    """Tell whether a condition is active and not ruled out.
+    """Return whether a condition is active, as far as can be read, and not ruled out."""
+    return _status(resource, today) is not None
 
-    A condition without a clinical status counts, unless it has abated.
 
-    Raises:
-        UnreadableEntry: the clinical status says nothing we know, or it is absent and the day of abatement is no date.
+def _status(resource: Resource, today: date) -> StatedStatus | None:
+    """Return what a condition says about being active; None when it is over or ruled out.
+
+    One without a clinical status counts, unless it has abated; where the day of abatement is no date, nobody knows.
     """
     if (statuses.verification(resource.get("verificationStatus")) or frozenset()) & _RULED_OUT:
-        return False
+        return None
     status = statuses.clinical(resource.get("clinicalStatus"))
     if status is None:
-        raise UnreadableEntry(reference_to(resource))
-    return bool(status & _ACTIVE) if status else not _abated(resource, today)
+        return StatedStatus.UNREADABLE
+    if status:
+        return StatedStatus.ACTIVE if status & _ACTIVE else None
+    abated = _abated(resource, today)
+    if abated is None:
+        return StatedStatus.UNREADABLE
+    return None if abated else StatedStatus.ABSENT
 
 
 def entry_of(resource: Resource, concept: Concept) -> Entry:
@@ -141,13 +178,14 @@ def shown(words: str) -> str:
     return words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 3] + "..."
 
 
-def _abated(resource: Resource, today: date) -> bool:
+def _abated(resource: Resource, today: date) -> bool | None:
+    """Return whether a condition has ended by today; None when the day of abatement cannot be read."""
     abatement = next((found for name in _ABATEMENTS if (found := present(resource.get(name))) is not None), None)
-    if abatement is None:
+    if abatement is None or abatement is False:
         return False
     when = dates.parse(resource.get("abatementDateTime"))
     if when is None and present(resource.get("abatementDateTime")):
-        raise UnreadableEntry(reference_to(resource))
+        return None
     return when is None or when.earliest <= today
 
 

@@ -12,12 +12,13 @@ from cds_service.errors import TooManyResources
 from cds_service.fhir import elements, references
 from cds_service.fhir.bundles import Resource, entries_of, is_resource
 from cds_service.fhir.chart import Chart
+from cds_service.fhir.concepts import Concept
 from cds_service.fhir.patients import id_of
 from cds_service.fhir.shapes import concept_in, in_r4, listed, present
 from cds_service.fhir.statuses import is_true, word
 from cds_service.fhir.systems import canonical, plain
-from cds_service.fhir.value_sets import Concept, ValueSets
-from cds_service.guideline.conditions import UnreadableEntry, counts, entry_of, lost_elements, problem
+from cds_service.fhir.value_sets import ValueSets
+from cds_service.guideline.conditions import counts, entry_of, lost_elements, problem, reference_in
 from cds_service.guideline.findings import Entry, OrderFindings, Problem
 from cds_service.guideline.orders import OrderKinds
 from cds_service.limits import MOST_CODINGS, MOST_CONTAINED, MOST_READ, MOST_REASONS
@@ -217,28 +218,27 @@ def findings(draft: Draft, chart: Chart, value_sets: ValueSets, today: date) -> 
     order = in_r4(draft.resource)
     sites = tuple(value_sets.of_concept(site) for site in listed(order.get("bodySite"))[:MOST_REASONS])
     reasons = tuple(_reasons(draft.entry, order, chart, value_sets, today))
-    return OrderFindings(draft.entry, draft.kind, draft.concept, sites, reasons)
+    encounter = reference_in(order.get("encounter"))
+    return OrderFindings(draft.entry, draft.kind, draft.concept, sites, reasons, encounter)
 
 
 def _reasons(entry: Entry, order: Resource, chart: Chart, value_sets: ValueSets, today: date) -> Iterator[Problem]:
-    """Yield an order's reasons that count; one that does not resolve is what its display says, in mere words."""
+    """Yield an order's reasons; one that does not resolve is what its display says, in mere words."""
     for code in listed(order.get("reasonCode"))[:MOST_REASONS]:
         concept = value_sets.of_concept(code)
         if concept.empty and not present(code):
             continue
         yield Problem(Entry(entry.reference, entry_of({"code": code}, concept).display), concept)
-    for reference in _referenced(order):
+    for reference in filter(present, _referenced(order)):
         resource = chart.resolve(reference.get("reference"), order)
-        try:
-            if resource is not None and resource["resourceType"] == "Condition" and chart.is_about_patient(resource):
-                if not counts(resource, today):
-                    continue
-                concept = value_sets.of_concept(resource.get("code"))
-                if concept.kinds or concept.coded:
-                    yield problem(resource, concept, chart, value_sets)
-                    continue
-        except UnreadableEntry:
-            pass
+        if resource is not None and resource["resourceType"] == "Condition" and chart.is_about_patient(resource):
+            concept = value_sets.of_concept(resource.get("code"))
+            if counts(resource, today):
+                yield problem(resource, concept, chart, value_sets, today)
+            else:  # a reason that is over: its words are shown, and mean nothing
+                named = entry_of(resource, concept)
+                yield Problem(Entry(entry.reference, named.display), Concept(texts=concept.texts))
+            continue
         display = reference.get("display")
         words = value_sets.of_text(display if isinstance(display, str) else "")
         yield Problem(Entry(entry.reference, words.words or "no words given"), words)

@@ -9,8 +9,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from cds_service.fhir.dates import FhirDate
-from cds_service.fhir.value_sets import Concept
+from cds_service.fhir.concepts import Concept, Recognition
+from cds_service.fhir.dates import FhirDate, parse
 
 __all__ = [
     "ChartFindings",
@@ -22,11 +22,13 @@ __all__ = [
     "Medication",
     "OrderFindings",
     "Problem",
+    "Recognition",
     "Score",
     "Session",
     "StatedStatus",
     "in_order",
     "of_kinds",
+    "parse",
     "together",
 ]
 
@@ -74,6 +76,7 @@ class Problem:
         status: whether it says that it is active.
         unconfirmed: its verification is unconfirmed, provisional or differential.
         sites: its body sites.
+        abated: it says that it has ended, whatever its status is.
         unread: the deciding elements that could not be read, such as `clinicalStatus`.
         kinds: ids of the value sets and names of the phrase lists that it belongs to.
     """
@@ -88,6 +91,7 @@ class Problem:
     status: StatedStatus = StatedStatus.ACTIVE
     unconfirmed: bool = False
     sites: tuple[Concept, ...] = ()
+    abated: bool = False
     unread: tuple[str, ...] = ()
     kinds: frozenset[str] = field(init=False, compare=False, repr=False)
 
@@ -104,6 +108,7 @@ class Score:
     points: float
     day: date
     instant: datetime
+    sites: tuple[Concept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +117,16 @@ class Session:
 
     Attributes:
         kind: name of the kind of order it would be, as in orders.toml.
+        concept: its procedure code.
+        sites: its body sites.
     """
 
     entry: Entry
     kind: str
     first: date
     last: date
+    concept: Concept = field(default_factory=Concept)
+    sites: tuple[Concept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +145,8 @@ class OrderFindings:
         kind: name of its kind, as in orders.toml; "" where a hook has no orders.
         concept: its procedure code or medication.
         sites: its body sites.
-        reasons: the reasons it gives and that count, those in mere words too; in a fixed order.
+        reasons: the reasons it gives, those in mere words too; in a fixed order.
+        encounter: the visit it is written in, as `Type/id`, or "".
     """
 
     entry: Entry
@@ -144,6 +154,7 @@ class OrderFindings:
     concept: Concept = field(default_factory=Concept)
     sites: tuple[Concept, ...] = ()
     reasons: tuple[Problem, ...] = ()
+    encounter: str = ""
 
     def __post_init__(self) -> None:
         """Bring the reasons into a fixed order, so that nothing depends on theirs in the order."""
@@ -156,6 +167,7 @@ class ChartFindings:
 
     Attributes:
         problems: active conditions that mean or say something, those in mere words too; in a fixed order.
+        unrelated: how many more conditions count that neither mean nor say anything to the guideline.
         unreadable: entries that could not be read.
         lost: elements that could not be read of entries that were used, each as its entry and its path.
         others: how many entries that matter are about another patient, and were left out.
@@ -164,6 +176,7 @@ class ChartFindings:
     """
 
     problems: tuple[Problem, ...] = ()
+    unrelated: int = 0
     unreadable: tuple[Entry, ...] = ()
     lost: tuple[Entry, ...] = ()
     others: int = 0

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
-from cds_service.guideline.findings import Entry, Problem, Score, Session
+from cds_service.guideline.detail import LONG, cut
+from cds_service.guideline.findings import Entry, Problem, Score
 
 STATED_REASON = "stated_reason"
 """Grounds under this name tell the order's own reason when the evidence says nothing about it; no rule tests it."""
-
-MOST_NAMED = 3
-"""How many entries are named before the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,93 +48,53 @@ class Assessment:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-def of_problems(fact: str, role: str, problems: Iterable[Problem], reasons: frozenset[Problem]) -> Iterable[Ground]:
-    """Yield one ground for what the order's reasons say and one for what the problem list says."""
-    found = tuple(problems)
-    if not found:
-        return
-    # Looking problems up takes longer than all else here: only where an order gives reasons.
-    stated = tuple(p for p in found if p in reasons) if reasons else ()
-    for origin, part in (
-        ("order reason", stated),
-        ("problem list", tuple(p for p in found if p not in reasons) if stated else found),
-    ):
-        if part:
-            yield Ground(fact, f"{role} ({origin})", entries_of(part), _told(part))
+def each_once(problems: Iterable[Problem]) -> list[Problem]:
+    """Return one problem of each display, that with the earliest onset, in the order they come in."""
+    found: dict[str, Problem] = {}
+    for problem in problems:
+        known = found.get(problem.entry.display)
+        if known is None or _began(problem) < _began(known):
+            found[problem.entry.display] = problem
+    return list(found.values())
 
 
-def of_entries(fact: str, role: str, entries: Iterable[Entry]) -> Iterable[Ground]:
-    """Yield one ground for entries without dates, if there are any."""
-    found = tuple(sorted(set(entries)))
-    if found:
-        yield Ground(fact, role, found, listed(found))
+def _began(problem: Problem) -> date:
+    return problem.onset.latest if problem.onset else date.max
 
 
-def of_sessions(fact: str, sessions: Iterable[Session]) -> Iterable[Ground]:
-    """Yield one ground for earlier sessions: how many there were, and from when to when."""
-    found = tuple(sessions)
-    if found:
-        first, last = min(s.first for s in found), max(s.last for s in found)
-        words = f"{len(found)} completed, {first.isoformat()} to {last.isoformat()}"
-        yield Ground(fact, "earlier sessions", tuple(sorted({s.entry for s in found})), words)
-
-
-def of_scores(fact: str, role: str, scores: Iterable[Score | None]) -> Iterable[Ground]:
-    """Yield one ground for scores, in the order given."""
-    found = tuple(score for score in scores if score)
-    if found:
-        yield Ground(fact, role, tuple(score.entry for score in found), "; ".join(scored(score) for score in found))
-
-
-def scored(score: Score | None) -> str:
-    """Return a score with its scale and day, or nothing."""
-    return f"{score.points:g}/10 on {score.day.isoformat()}" if score else ""
-
-
-def entries_of(problems: Iterable[Problem]) -> tuple[Entry, ...]:
-    """Return the entries of problems, each once; problems are in order, and so are their entries."""
-    return tuple(dict.fromkeys([problem.entry for problem in problems]))
-
-
-def listed(entries: Iterable[Entry]) -> str:
-    """Return the entries' words, each once, the first few named and the rest counted."""
-    displays = list(dict.fromkeys(entry.display for entry in entries))
-    rest = len(displays) - MOST_NAMED
-    return ", ".join(displays[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def counted(entries: tuple[Entry, ...], one: str, several: str) -> str:
-    """Return how many entries there are, with the first few references."""
-    references = list(dict.fromkeys(entry.reference for entry in entries))
-    shown = ", ".join(references[:MOST_NAMED]) + (", ..." if len(references) > MOST_NAMED else "")
-    return f"{len(entries)} {one if len(entries) == 1 else several} ({shown})"
-
-
-def elements(lost: tuple[Entry, ...]) -> str:
-    """Name elements that could not be read, each with its entry, the first few and then the number of the rest."""
-    names = [f"{entry.display} of {entry.reference}" for entry in lost]
-    rest = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _told(problems: tuple[Problem, ...]) -> str:
-    """Return each different display once, with the earliest onset and how often it stands in the chart."""
-    displays = list(dict.fromkeys(p.entry.display for p in problems))
-    told = [_told_once([p for p in problems if p.entry.display == display]) for display in displays[:MOST_NAMED]]
-    rest = len(displays) - MOST_NAMED
-    return ", ".join(told) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _told_once(same: list[Problem]) -> str:
-    began = [
-        (when.latest, "recorded" if problem.onset is None else "since", when.words)
-        for problem in same
-        if (when := problem.onset or problem.recorded)
-    ]
+def described(problem: Problem, today: date) -> str:
+    """Return a problem as a card's Why names it: its words, cut, since when, and whether it is confirmed."""
     details = []
-    if began:
-        _, since, words = min(began, key=lambda told: (told[0], told[1] == "recorded", told[2]))
-        details.append(f"{since} {words}")
-    if len(same) > 1:
-        details.append(f"{len(same)} entries")
-    return same[0].entry.display + (f" ({', '.join(details)})" if details else "")
+    if problem.onset and problem.onset.earliest <= today:
+        details.append(f"since {problem.onset.words}")
+    elif problem.recorded:
+        details.append(f"recorded {problem.recorded.words}")
+    if problem.unconfirmed:
+        details.append("unconfirmed")
+    shown = cut(problem.entry.display, LONG)
+    return f"{shown} ({', '.join(details)})" if details else shown
+
+
+def scored(score: Score) -> str:
+    """Return a score with its scale and day."""
+    return f"{score.points:g} of 10 on {score.day.isoformat()}"
+
+
+def named(entries: Iterable[Entry], longest: int = LONG) -> str:
+    """Return the words of the first entry, cut, and how many more there are.
+
+    >>> named([Entry("Condition/a", "Neck pain"), Entry("Condition/b", "Headache"), Entry("Condition/c", "Headache")])
+    'Neck pain and 1 more'
+    """
+    displays = list(dict.fromkeys(entry.display for entry in entries))
+    more = f" and {len(displays) - 1} more" if len(displays) > 1 else ""
+    return cut(displays[0], longest) + more if displays else ""
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """Return a number of things in words, singular and plural right.
+
+    >>> counted(1, "active problem"), counted(2, "entry", "entries")
+    ('1 active problem', '2 entries')
+    """
+    return f"{number} {one if number == 1 else several or one + 's'}"

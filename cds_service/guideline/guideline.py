@@ -68,6 +68,7 @@ def read_chart(sources: Sources) -> ChartFindings:
     lost = [entry for order in sources.drafts.orders for entry in order.lost]
     return ChartFindings(
         problems=tuple(read.problems),
+        unrelated=read.unrelated,
         unreadable=tuple(sorted({*sources.drafts.unreadable, *read.unreadable, *nameless})),
         lost=tuple(sorted({*lost, *read.lost})),
         others=chart.foreign,

@@ -12,9 +12,11 @@ from typing import Any
 from cds_service.errors import KnowledgeError
 from cds_service.fhir import value_set_files
 from cds_service.fhir.value_sets import ValueSets
-from cds_service.guideline import citations, orders, phrases, rules, suggestions, templates, toml_files
+from cds_service.guideline import citations, fact_words, orders, phrases, rules, suggestions, templates, toml_files
 from cds_service.guideline.citations import Citations
+from cds_service.guideline.fact_words import FactWords
 from cds_service.guideline.orders import OrderKinds
+from cds_service.guideline.phrases import Lexicon
 from cds_service.guideline.rules import Evidence, Identity
 from cds_service.guideline.suggestions import Actions
 from cds_service.guideline.table import FactSpace, Table
@@ -65,10 +67,12 @@ class Knowledge:
     evidence: Mapping[str, Evidence]
     table: Table
     value_sets: ValueSets
+    lexicon: Lexicon
     orders: OrderKinds
     templates: tuple[PrefetchTemplate, ...]
     actions: Actions
     citations: Citations
+    fact_words: FactWords
     preview: Mapping[str, list[dict[str, Any]]]
     fingerprint: str
 
@@ -96,10 +100,10 @@ def load(folder: Path, space: FactSpace, site: SiteConfiguration) -> Knowledge:
     Raises:
         KnowledgeError: a file is wrong; the message names file, entry and key.
     """
-    lists = phrases.read(toml_files.read_if_there(folder / "terms.toml"))
-    value_sets = value_set_files.load(folder / "value_sets", site.value_sets, lists)
+    lexicon = phrases.read(toml_files.read_if_there(folder / "terms.toml"))
+    value_sets = value_set_files.load(folder / "value_sets", site.value_sets, lexicon)
     actions = suggestions.read(toml_files.read_if_there(folder / "actions.toml"), space)
-    kinds = orders.read(toml_files.read_if_there(folder / "orders.toml"), value_sets, lists)
+    kinds = orders.read(toml_files.read_if_there(folder / "orders.toml"), value_sets, lexicon.names)
     content = rules.read(folder, space, tuple(actions.suggestions))
     check_summaries(content.table, kinds)
     return Knowledge(
@@ -107,10 +111,12 @@ def load(folder: Path, space: FactSpace, site: SiteConfiguration) -> Knowledge:
         evidence=content.evidence,
         table=content.table,
         value_sets=value_sets,
+        lexicon=lexicon,
         orders=kinds,
         templates=templates.read(toml_files.read_if_there(folder / "prefetch.toml"), value_sets),
         actions=actions,
         citations=citations.cite(content, f"{site.public_url}/evidence"),
+        fact_words=fact_words.read(toml_files.read_if_there(folder / "facts.toml"), space),
         # Beside the folder, not in it: it decides nothing, and a change of it is no new version of what cards say.
         preview=toml_files.read_if_there(folder.parent / "preview.toml"),
         fingerprint=fingerprint(folder),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds_service.errors import KnowledgeError
-from cds_service.fhir.value_sets import Concept, ValueSets
+from cds_service.fhir.concepts import Concept
+from cds_service.fhir.value_sets import ValueSets
 from cds_service.guideline.toml_files import check_keys, unknown
 
 MOST_ORDERS = 1000

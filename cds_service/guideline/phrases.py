@@ -1,77 +1,198 @@
-"""Words to meanings: the phrase lists of terms.toml, for what carries no code we know."""
+"""Words to names: every phrase list of terms.toml, met in one pass over a text."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from cds_service.guideline.toml_files import check_keys
+from cds_service.errors import KnowledgeError
+from cds_service.guideline.toml_files import check_keys, unknown
 
-_LISTS = ("negations", "unless", "ignoring")
+LONGEST_TEXT = 1000
+"""Characters of a text that are read."""
+
+_REFERRING = ("unless", "elsewhere", "here", "all_of")
+_KEYS = ("phrases", "ignoring", *_REFERRING, "own_words", "helper")
+_GAP = "..."
+_WIDEST_GAP = 5
+_SHORTEST_STEM = 3
+_TOKEN = re.compile(r"\w+")
+_REMEMBERED = 20_000
+_LONGEST_REMEMBERED = 200
 
 
-class Phrases:
-    """One phrase list. Matching ignores case and keeps to whole words."""
+@dataclass(frozen=True, slots=True)
+class PhraseList:
+    """One list of terms.toml.
 
-    def __init__(
-        self,
-        phrases: Sequence[str],
-        *,
-        negations: Iterable[str] = (),
-        unless: Sequence[str] = (),
-        ignoring: Sequence[str] = (),
-        open_ended: bool = False,
-    ) -> None:
-        """Compile a list.
+    Attributes:
+        phrases: whole words, in any case and with or without accents and hyphens. A word that ends with `*` may go on
+            (lumbal*), one that begins with it may have letters before it (*algia); ` ... ` stands for up to five words.
+        ignoring: phrases that are taken out of a text before this list is looked for.
+        unless: names of lists above this one that undo it wherever they stand in the same text.
+        elsewhere: names of lists above this one that undo it too, but not when one of `here` stands beside them.
+        all_of: names of lists above this one that must all stand in the same text.
+        own_words: the standard words of an entry's own code are not read for it.
+        helper: it says nothing alone: lists below it refer to it, or a guideline asks for it beside something else.
+    """
 
-        Args:
-            phrases: any of these matches.
-            negations: words that undo a phrase when they stand right before it.
-            unless: words that undo every phrase of a text, wherever they stand.
-            ignoring: phrases that are taken out of a text before it is looked at.
-            open_ended: a phrase may go on, as facet does in facets.
+    name: str
+    phrases: Sequence[str] = ()
+    ignoring: Sequence[str] = ()
+    unless: Sequence[str] = ()
+    elsewhere: Sequence[str] = ()
+    here: Sequence[str] = ()
+    all_of: Sequence[str] = ()
+    own_words: bool = False
+    helper: bool = False
+
+
+@dataclass(slots=True)
+class _Starts:
+    """Where phrases begin: by a whole word, by the first letters of one, or by the last."""
+
+    whole: dict[str, list[_Phrase]] = field(default_factory=dict)
+    stems: dict[str, list[_Phrase]] = field(default_factory=dict)
+    ends: dict[str, list[_Phrase]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Phrase:
+    name: str
+    words: tuple[str, ...]
+    ignored: bool
+
+
+class Lexicon:
+    """All phrase lists of a guideline."""
+
+    def __init__(self, lists: Iterable[PhraseList]) -> None:
+        self._lists = tuple(lists)
+        self.names = tuple(item.name for item in self._lists)
+        self.own_words = frozenset(item.name for item in self._lists if item.own_words)
+        self.telling = frozenset(item.name for item in self._lists if not item.helper)
+        self._starts = _Starts()
+        self._remembered: dict[str, frozenset[str]] = {}
+        for item in self._lists:
+            for phrases, ignored in ((item.phrases, False), (item.ignoring, True)):
+                for phrase in phrases:
+                    self._index(_Phrase(item.name, tuple(_words(phrase)), ignored))
+
+        endings = "|".join(map(re.escape, sorted(self._starts.ends, key=len, reverse=True)))
+        self._ending = re.compile(f"(?=({endings}))" if endings else r"(?!)")
+
+    def _index(self, phrase: _Phrase) -> None:
+        first = phrase.words[0]
+        if first.startswith("*"):
+            self._starts.ends.setdefault(first.strip("*"), []).append(phrase)
+        elif first.endswith("*"):
+            self._starts.stems.setdefault(first[:_SHORTEST_STEM], []).append(phrase)
+        else:
+            self._starts.whole.setdefault(first, []).append(phrase)
+
+    def read(self, text: str) -> frozenset[str]:
+        """Return the names of the lists that a text holds a phrase of.
+
+        >>> lists = [PhraseList("negation", ["no"]), PhraseList("root", ["radicul*"], unless=["negation"])]
+        >>> sorted(Lexicon(lists).read("No radiculopathy")), sorted(Lexicon(lists).read("radicular pain"))
+        (['negation'], ['root'])
         """
-        before = "".join(rf"(?<!\b{re.escape(word)} )(?<!\b{re.escape(word)}-)" for word in negations)
-        self._pattern = re.compile(rf"{before}\b(?:{_any(phrases)})" + ("" if open_ended else r"\b"), re.IGNORECASE)
-        self._unless = Phrases(unless) if unless else None
-        self._ignoring = re.compile(rf"\b(?:{_any(ignoring)})\b", re.IGNORECASE) if ignoring else None
-        # Most texts hold none of the phrases; looking for each one's longest word costs a tenth of the expression.
-        self._rarest = tuple({max(re.split(r"\W", phrase.lower()), key=len) for phrase in phrases})
+        found = self._remembered.get(text)
+        if found is None:
+            found = self._read(text[:LONGEST_TEXT])
+            if len(self._remembered) < _REMEMBERED and len(text) <= _LONGEST_REMEMBERED:
+                self._remembered[text] = found
+        return found
 
-    def match(self, texts: Iterable[str]) -> bool:
-        """Return whether any of the texts holds one of the phrases.
+    def _read(self, text: str) -> frozenset[str]:
+        tokens = _TOKEN.findall(folded(text))
+        matches = list(self._matches(tokens))
+        if not matches:
+            return frozenset()
+        ignored = {(phrase.name, place) for phrase, places in matches if phrase.ignored for place in places}
+        met = {
+            phrase.name
+            for phrase, places in matches
+            if not phrase.ignored and not (ignored and any((phrase.name, place) in ignored for place in places))
+        }
+        found: set[str] = set()
+        for item in self._lists:
+            met_here = item.name in met or (bool(item.all_of) and found.issuperset(item.all_of))
+            undone = not found.isdisjoint(item.unless)
+            placed_elsewhere = not found.isdisjoint(item.elsewhere) and found.isdisjoint(item.here)
+            if met_here and not undone and not placed_elsewhere:
+                found.add(item.name)
+        return frozenset(found)
 
-        >>> Phrases(["facet"], negations=["no"], open_ended=True).match(["Facets worn", "no facet pain"])
-        True
-        """
-        return any(self._are_in(text) for text in texts)
-
-    def _are_in(self, text: str) -> bool:
-        lowered = text.lower()
-        if not any(word in lowered for word in self._rarest):
-            return False
-        if self._ignoring:
-            text = self._ignoring.sub(" ", text)
-        return self._pattern.search(text) is not None and not (self._unless and self._unless.match([text]))
+    def _matches(self, tokens: Sequence[str]) -> Iterator[tuple[_Phrase, range]]:
+        starts = self._starts
+        for place, token in enumerate(tokens):
+            candidates = [*starts.whole.get(token, ()), *starts.stems.get(token[:_SHORTEST_STEM], ())]
+            for ending in self._ending.findall(token):
+                candidates += starts.ends[ending]
+            for phrase in candidates:
+                end = _end(phrase.words, tokens, place)
+                if end:
+                    yield phrase, range(place, end)
 
 
-def read(document: Mapping[str, Any]) -> dict[str, Callable[[Iterable[str]], bool]]:
-    """Return the phrase lists of terms.toml by name, each as a test of texts.
+def read(document: Mapping[str, Any]) -> Lexicon:
+    """Return the lexicon of terms.toml.
 
     Raises:
         KnowledgeError: an entry is wrong; the message names file, entry and key.
     """
-    found: dict[str, Callable[[Iterable[str]], bool]] = {}
+    lists: list[PhraseList] = []
     for name, entry in document.items():
-        check_keys(f"terms.toml: {name}", entry, {"phrases": list}, (*_LISTS, "open_ended"))
-        found[name] = Phrases(
-            entry["phrases"],
-            open_ended=entry.get("open_ended", False),
-            **{key: entry[key] for key in _LISTS if key in entry},
-        ).match
-    return found
+        where = f"terms.toml: {name}"
+        check_keys(where, entry, {}, _KEYS)
+        above = [item.name for item in lists]
+        for key in _REFERRING:
+            for other in entry.get(key, ()):
+                if other not in above:
+                    raise KnowledgeError(f"{where}: {key}: {unknown('list above it', other, above)}")
+        lists.append(PhraseList(name, **entry))
+    return Lexicon(lists)
 
 
-def _any(phrases: Sequence[str]) -> str:
-    return "|".join(re.escape(phrase).replace(r"\ ", r"\s+") for phrase in sorted(phrases, key=len, reverse=True))
+def folded(text: str) -> str:
+    """Return a text in lower case and without accents, as it is compared."""
+    lowered = text.casefold()
+    if lowered.isascii():
+        return lowered
+    return "".join(char for char in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(char))
+
+
+def _words(phrase: str) -> Iterator[str]:
+    """Yield the words of a phrase, with their asterisks, and its gaps."""
+    for part in phrase.split():
+        if part == _GAP:
+            yield part
+            continue
+        yield from re.findall(r"\*?\w+\*?", folded(part))
+
+
+def _end(words: Sequence[str], tokens: Sequence[str], place: int) -> int:
+    """Return where a phrase that begins at `place` ends, or 0 when it does not stand there."""
+    gap = 0
+    for word in words:
+        if word == _GAP:
+            gap = _WIDEST_GAP
+            continue
+        for at in range(place, min(place + gap + 1, len(tokens))):
+            if _is(word, tokens[at]):
+                place = at + 1
+                break
+        else:
+            return 0
+        gap = 0
+    return place
+
+
+def _is(word: str, token: str) -> bool:
+    if word[-1] == "*":
+        return word[1:-1] in token if word[0] == "*" else token.startswith(word[:-1])
+    return token.endswith(word[1:]) if word[0] == "*" else token == word

@@ -15,6 +15,7 @@ from cds_service.guideline.toml_files import check_keys, did_you_mean, unknown
 
 INDICATORS = ("info", "warning", "critical")
 READ_AS = ("full text", "abstract", "guideline summary", "source document only")
+PARTS = ("instead", "lead", "verdict", "why", "precaution", "line", "seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class Evidence:
     read_as: str
     remark: str
     context: bool
+
+    @property
+    def short(self) -> str:
+        """Return the name by which a card's last line but one links to it."""
+        return self.label.replace(" guideline", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ _EVIDENCE_KEYS = dict.fromkeys(
     ("label", "statement", "population", "strength", "certainty", "citation", "read_as"), str
 )
 _REVIEW_KEYS = {"reviewed": date, "next_review": date}
-_RULE_TEXTS = {"summary": str, "detail": str, "topic": str, "source": str}
+_RULE_TEXTS = {"summary": str, "detail": str, "topic": str}
 
 
 def read(folder: Path, space: FactSpace, suggestions: Sequence[str]) -> Rules:
@@ -143,12 +149,12 @@ def _rule(
         check_keys(where, entry, {"id": str, "name": str, "when": dict}, ("silent",))
         return Rule(entry["id"], entry["name"], conditions(where, entry["when"], space), silent=True)
     required = {"id": str, "name": str, "when": dict, "indicator": str, "evidence": list, **_RULE_TEXTS}
-    check_keys(where, entry, required, ("suggestions", "silent"))
+    check_keys(where, entry, required, ("suggestions", "silent", "next", "info_when", "source"))
     if entry["indicator"] not in INDICATORS:
         raise KnowledgeError(f"{where}: indicator: must be one of {', '.join(INDICATORS)}")
     if not entry["topic"].isalnum() or len(entry["topic"]) > 100:
         raise KnowledgeError(f"{where}: topic: must be letters and digits, at most 100")
-    _check_cited(where, (*entry["evidence"], entry["source"]), evidence)
+    _check_cited(where, (*entry["evidence"], *([entry["source"]] if "source" in entry else ())), evidence)
     _check_suggestions(where, entry.get("suggestions", []), suggestions)
     return Rule(
         id=entry["id"],
@@ -157,6 +163,9 @@ def _rule(
         indicator=entry["indicator"],
         evidence=tuple(entry["evidence"]),
         suggestions=tuple(entry.get("suggestions", ())),
+        next=entry.get("next", ""),
+        source=entry.get("source", ""),
+        info_when=conditions(where, entry.get("info_when", {}), space),
         **{key: entry[key] for key in _RULE_TEXTS},
     )
 
@@ -169,11 +178,15 @@ def _note(
     rules: tuple[Rule, ...],
 ) -> Note:
     where = f"rules.toml: note {entry.get('id', '(without id)')}"
+    carded = tuple(rule.id for rule in rules if not rule.silent)
+    if entry.get("rules") == "all":
+        entry = {**entry, "rules": list(carded)}
     required = {"id": str, "rules": list, "when": dict, "text": str}
-    check_keys(where, entry, required, ("evidence", "checklist", "suggestion"))
+    check_keys(where, entry, required, ("evidence", "part", "suggestion"))
+    if (part := entry.get("part", "line")) not in PARTS:
+        raise KnowledgeError(f"{where}: part: {unknown('part', part, PARTS)}")
     for name in entry["rules"]:
-        if name not in {rule.id for rule in rules if not rule.silent}:
-            carded = tuple(rule.id for rule in rules if not rule.silent)
+        if name not in carded:
             raise KnowledgeError(f"{where}: rules: {unknown('rule with a card', name, carded)}")
     _check_cited(where, entry.get("evidence", ()), evidence)
     _check_suggestions(where, [entry["suggestion"]] if "suggestion" in entry else [], suggestions)
@@ -183,7 +196,7 @@ def _note(
         when=conditions(where, entry["when"], space),
         text=entry["text"],
         evidence=tuple(entry.get("evidence", ())),
-        checklist=entry.get("checklist", False) is True,
+        part=part,
         suggestion=entry.get("suggestion", ""),
     )
 

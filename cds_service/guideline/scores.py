@@ -15,20 +15,24 @@ from cds_service.fhir.shapes import concept_in, listed
 from cds_service.fhir.statuses import word
 from cds_service.fhir.systems import LOINC, plain
 from cds_service.fhir.value_sets import ValueSets
-from cds_service.guideline.conditions import UnreadableEntry, lost_elements, unread_status
+from cds_service.guideline.conditions import lost_elements, unread_status
 from cds_service.guideline.findings import Entry, Score
 from cds_service.limits import MOST_COMPONENTS
 
 _COUNTED = ("final", "amended", "corrected", "preliminary")
-_NUMBER = re.compile(r"\s*(\d{1,3}(?:\.\d+)?)\s*(?:/\s*(10|100))?\s*", re.ASCII)
+_NUMBER = re.compile(r"\s*(\d{1,3}(?:\.\d+)?)\s*(?:/\s*(\d{1,3}))?\s*", re.ASCII)
 _MILLIMETRES = frozenset({"mm", "millimeter", "millimeters", "millimetre", "millimetres"})
 _OUT_OF_100 = frozenset({"/100", "{score}/100", "out of 100", "0-100"})
 _READ = (
     "status", "code", "component", "effectiveDateTime", "effectiveInstant", "effectivePeriod", "issued",
-    "valueQuantity", "valueInteger", "valueCodeableConcept", "valueString", "referenceRange",
+    "valueQuantity", "valueInteger", "valueCodeableConcept", "valueString", "referenceRange", "bodySite",
 )  # fmt: skip
 
 Window = tuple[date, date]
+
+
+class NoScore(Exception):
+    """A value fits no scale; the entry is named as one that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +98,15 @@ def read(chart: Chart, value_sets: ValueSets, scale: Scale, spans: Sequence[Wind
             continue
         reading = elements.read(resource, _READ)
         read_scores.lost += lost_elements(resource, reading.lost)
+        site = reading.resource.get("bodySite")
+        sites = (value_sets.of_concept(site),) if site else ()
         for part in _score_parts(reading.resource, value_sets, scale):
             try:
                 points = _points(part, value_sets, scale)
-            except UnreadableEntry:
+            except NoScore:
                 read_scores.unreadable.append(entry)
                 continue
-            read_scores.scores += [] if points is None else [Score(entry, points, when.earliest, when.instant)]
+            read_scores.scores += [] if points is None else [Score(entry, points, when.earliest, when.instant, sites)]
     return read_scores
 
 
@@ -133,38 +139,36 @@ def _taken(resource: Resource) -> FhirDate | None:
 def _points(part: Resource, value_sets: ValueSets, scale: Scale) -> float | None:
     """Return a score on the scale of 0 to 10 points; None when no value was recorded.
 
-    Millimetres and values on a documented scale of 0 to 100 are divided by 10.
+    The reference range or the unit says where the scale ends: a 4 on 0 to 5 is 8 points, 25 mm are 2.5.
 
     Raises:
-        UnreadableEntry: there is a value, but it fits no scale.
+        NoScore: there is a value, but it fits no scale.
     """
     quantity = part.get("valueQuantity")
     concept = part.get("valueCodeableConcept")
     text = part.get("valueString")
     number: object = part.get("valueInteger")
-    out_of_100 = _range_ends_at_100(part)
+    end = _range_end(part)
     if isinstance(quantity, dict):
         if quantity.get("comparator"):  # "more than 7" is no point on a scale
-            raise UnreadableEntry("value")
+            raise NoScore("value")
         number = quantity.get("value")
         units = {u.strip().lower() for u in (quantity.get("code"), quantity.get("unit")) if isinstance(u, str)}
-        out_of_100 = out_of_100 or bool(units & (_MILLIMETRES | _OUT_OF_100))
+        if units & (_MILLIMETRES | _OUT_OF_100):
+            end = 100
         if units & {"%", "percent"}:
-            raise UnreadableEntry("value")
+            raise NoScore("value")
     elif isinstance(concept, dict):
         number = _answer(concept, value_sets, scale)
         if number is None:
             text = value_sets.of_concept(concept).words
     if number is None and isinstance(text, str) and (match := _NUMBER.fullmatch(text)):
-        number, out_of_100 = float(match[1]), out_of_100 or match[2] == "100"
+        number, end = float(match[1]), float(match[2] or end)
     if number is None and not (concept or text):
         return None
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise UnreadableEntry("value")
-    points = number / 10 if out_of_100 else float(number)
-    if not 0 <= points <= 10:
-        raise UnreadableEntry("value")
-    return points
+    if isinstance(number, bool) or not isinstance(number, int | float) or end <= 0 or not 0 <= number <= end:
+        raise NoScore("value")
+    return number * 10 / end
 
 
 def _answer(concept: Resource, value_sets: ValueSets, scale: Scale) -> float | None:
@@ -177,9 +181,12 @@ def _answer(concept: Resource, value_sets: ValueSets, scale: Scale) -> float | N
     return None
 
 
-def _range_ends_at_100(part: Resource) -> bool:
+def _range_end(part: Resource) -> float:
+    """Return where a documented scale from 0 ends; 10 when none is documented."""
     for item in listed(part.get("referenceRange")):
-        high = item.get("high")
-        if isinstance(high, dict) and high.get("value") == 100:
-            return True
-    return False
+        low, high = ((item.get(name) or {}) for name in ("low", "high"))
+        if isinstance(low, dict) and isinstance(high, dict) and low.get("value", 0) == 0:
+            end = high.get("value")
+            if isinstance(end, int | float) and not isinstance(end, bool):
+                return float(end)
+    return 10

@@ -32,7 +32,7 @@ class SuggestionText:
         creates: name of the order to create.
         note: text of the note to add.
         due: after which time the note's date is; zero when it has none.
-        recommended: it is the recommended one; the others are only offered.
+        recommended: facts for which it is the recommended one; None when it is only offered.
         when: facts that must hold for an order, or the suggestion is not made for it.
     """
 
@@ -42,7 +42,7 @@ class SuggestionText:
     creates: str = ""
     note: str = ""
     due: timedelta = timedelta()
-    recommended: bool = False
+    recommended: tuple[Condition, ...] | None = None
     when: tuple[Condition, ...] = ()
 
 
@@ -94,9 +94,16 @@ def _text(name: str, entry: dict[str, Any], orders: Mapping[str, Any], space: Fa
         creates=entry.get("creates", ""),
         note=entry.get("note", ""),
         due=timedelta(weeks=entry.get("due_weeks", 0)),
-        recommended=entry.get("recommended", False) is True,
+        recommended=_recommended(where, entry.get("recommended", False), space),
         when=conditions(where, entry.get("when", {}), space),
     )
+
+
+def _recommended(where: str, value: object, space: FactSpace) -> tuple[Condition, ...] | None:
+    """Read `recommended`: true, false, or the facts for which it is."""
+    if isinstance(value, dict):
+        return conditions(f"{where}: recommended", value, space)
+    return () if value is True else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +158,7 @@ class _Composer:
             if action is None:
                 continue
             uuid = str(uuid5(self._occasion.card, f"{name} {item.draft.entry.reference}"))
-            if text.recommended:
+            if text.recommended is not None and holds(text.recommended, item.facts):
                 yield Suggestion(label=label, uuid=uuid, isRecommended=True, actions=[action])
             else:
                 yield Suggestion(label=label, uuid=uuid, actions=[action])

@@ -31,7 +31,8 @@ class Condition:
 class Rule:
     """A row of the table that decides (hit policy FIRST: the first row that holds wins).
 
-    A silent rule yields no card; its texts are empty. `topic` is the stable alphanumeric code of `source.topic`.
+    A silent rule yields no card; its texts are empty. `topic` is the stable alphanumeric code of `source.topic`, `next`
+    what to do now. A warning for which `info_when` holds is given as information.
     """
 
     id: str
@@ -41,22 +42,28 @@ class Rule:
     indicator: str = ""
     summary: str = ""
     detail: str = ""
+    next: str = ""
     topic: str = ""
     source: str = ""
     evidence: tuple[str, ...] = ()
     suggestions: tuple[str, ...] = ()
+    info_when: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A line that joins the cards of the named rules when it holds (RULE ORDER: every note that holds joins)."""
+    """A line that joins the cards of the named rules when it holds (RULE ORDER: every note that holds joins).
+
+    `part` is where it stands: `instead` of the rule's detail, `lead` before it, behind it in the `verdict`, in `why`,
+    among the `precaution`s, the other `line`s or what was not `seen`.
+    """
 
     id: str
     rules: tuple[str, ...]
     when: tuple[Condition, ...]
     text: str
     evidence: tuple[str, ...] = ()
-    checklist: bool = False
+    part: str = "line"
     suggestion: str = ""
 
 
@@ -66,6 +73,16 @@ class Table:
 
     rules: tuple[Rule, ...]
     notes: tuple[Note, ...] = ()
+    _by_rule: dict[str, tuple[Note, ...]] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Sort the notes by rule once: every decision asks for those of one."""
+        by_rule = {rule.id: tuple(note for note in self.notes if rule.id in note.rules) for rule in self.rules}
+        object.__setattr__(self, "_by_rule", by_rule)
+
+    def notes_of(self, rule: str) -> tuple[Note, ...]:
+        """Return the notes that may join a rule's card, in the table's order."""
+        return self._by_rule[rule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +117,7 @@ def decide(facts: Facts, table: Table) -> Decision:
     Total for any facts that name a value for each fact the table tests, because the last rule has no conditions.
     """
     rule = next(rule for rule in table.rules if holds(rule.when, facts))
-    notes = tuple(note for note in table.notes if rule.id in note.rules and holds(note.when, facts))
+    notes = tuple([note for note in table.notes_of(rule.id) if holds(note.when, facts)])
     return Decision(rule=rule, notes=notes, because=tuple(condition.fact for condition in rule.when))
 
 
@@ -134,5 +151,10 @@ def combinations(space: FactSpace, names: tuple[str, ...]) -> Iterator[dict[str,
 
 def never_reached(table: Table, space: FactSpace) -> tuple[str, ...]:
     """Return the ids of the rules that no combination of facts reaches."""
-    reached = {decide(facts, Table(table.rules)).rule.id for facts in combinations(space, used_facts(table))}
-    return tuple(rule.id for rule in table.rules if rule.id not in reached)
+    without_notes = Table(table.rules)
+    missing = {rule.id for rule in table.rules}
+    for facts in combinations(space, used_facts(table)):
+        missing.discard(decide(facts, without_notes).rule.id)
+        if not missing:
+            break
+    return tuple(rule.id for rule in table.rules if rule.id in missing)

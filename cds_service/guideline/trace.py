@@ -39,10 +39,12 @@ class TracedGround(TypedDict):
 
 
 class TracedFinding(TypedDict):
-    """A fact with its value and grounds."""
+    """A fact with its value and grounds: what it asks and its answer, in words for people."""
 
     fact: str
     value: FactValue
+    asks: str
+    words: str
     grounds: list[TracedGround]
 
 
@@ -95,6 +97,7 @@ def explain(drafts: Drafts, decided: Sequence[Decided], chart: Chart, knowledge:
 
 
 def _decision(item: Decided, knowledge: Knowledge) -> TracedDecision:
+    words = knowledge.fact_words
     return TracedDecision(
         order=_entry(item.draft.entry),
         rule=item.decision.rule.id,
@@ -102,6 +105,8 @@ def _decision(item: Decided, knowledge: Knowledge) -> TracedDecision:
             TracedFinding(
                 fact=fact,
                 value=value,
+                asks=words.asks[fact],
+                words=words.say(fact, value, item.assessment.values),
                 grounds=[
                     TracedGround(role=ground.role, words=ground.words, entries=[_entry(e) for e in ground.entries])
                     for ground in item.assessment.grounds
@@ -115,7 +120,10 @@ def _decision(item: Decided, knowledge: Knowledge) -> TracedDecision:
                 rule=step.rule.id,
                 name=step.rule.name,
                 outcome=step.outcome,
-                because=[f"{fact} is {_word(item.facts[fact])}" for fact in _tested(step)],
+                because=[
+                    f"{words.asks[fact]}: {words.say(fact, item.facts[fact], item.assessment.values)}"
+                    for fact in _tested(step)
+                ],
             )
             for step in table.trace(item.facts, knowledge.table)
         ],
@@ -128,10 +136,6 @@ def _decision(item: Decided, knowledge: Knowledge) -> TracedDecision:
 def _tested(step: RuleTrace) -> list[str]:
     """Return the facts that explain an outcome: those that kept a rule from firing, else all it tested."""
     return list(step.unmet) or [condition.fact for condition in step.rule.when]
-
-
-def _word(value: FactValue) -> str:
-    return str(value) if isinstance(value, str) else ("true" if value else "false")
 
 
 def _entry(entry: Entry) -> TracedEntry:

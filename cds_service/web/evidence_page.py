@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from functools import lru_cache
 
 from flask import Blueprint, Response
 
+from cds_service.guideline.fact_words import FactWords
 from cds_service.guideline.services import Registry
 from cds_service.guideline.table import Condition
 from cds_service.web.pages import answer, render
@@ -34,6 +36,7 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], pages: Iterable
             "guidelines": guidelines,
             "today": today,
             "conditions": conditions_in_words,
+            "shown": text_in_words,
             "title": value_set_title,
         }
         return render("evidence.html", PATH, listed, values)
@@ -46,18 +49,14 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], pages: Iterable
     return views
 
 
-def conditions_in_words(conditions: tuple[Condition, ...]) -> str:
-    """Return what a rule tests, as a reader would say it, such as "low back pain; chronicity: chronic"."""
-    told = []
-    for condition in conditions:
-        name = condition.fact.replace("_", " ")
-        if condition.accepted == (True,):
-            told.append(name)
-        elif condition.accepted == (False,):
-            told.append(f"no {name}")
-        else:
-            told.append(f"{name}: {' or '.join(str(value).replace('-', ' ') for value in condition.accepted)}")
-    return "; ".join(told) or "every other case"
+def conditions_in_words(conditions: tuple[Condition, ...], words: FactWords) -> str:
+    """Return what a rule tests, as a reader would say it, such as "low back pain: yes; nerve-root diagnosis: none"."""
+    return "; ".join(words.condition(condition) for condition in conditions) or "every other case"
+
+
+def text_in_words(text: str) -> str:
+    """Return a text of the knowledge folder with each placeholder as what it stands for, such as [cause]."""
+    return re.sub(r"\{(\w+)\}", lambda found: f"[{found[1].replace('_', ' ')}]", text)
 
 
 def value_set_title(name: str) -> str:

@@ -9,11 +9,27 @@ from cds_service.guideline.findings import ListSeen
 
 
 class Modality(StrEnum):
-    """The technique that is ordered: the kinds of orders.toml, or none."""
+    """What was ordered."""
 
     DRY_NEEDLING = "dry-needling"
     TRIGGER_POINT_INJECTION = "trigger-point-injection"
     NONE = "none"
+
+
+class SpinalCause(StrEnum):
+    """A specific cause on file, of an order for the spine."""
+
+    SERIOUS = "serious"
+    INFLAMMATORY = "inflammatory"
+    NONE = "none"
+
+
+class LowBackPain(StrEnum):
+    """Whether the order is for low back pain: by code, by nothing but words, or not."""
+
+    YES = "yes"
+    IN_WORDS = "in-words"
+    NO = "no"
 
 
 class Chronicity(StrEnum):
@@ -25,21 +41,21 @@ class Chronicity(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Baseline(StrEnum):
-    """The latest pain score of the last 90 days: 7 or more, 3 or less, between, or none on file."""
+class Radiculopathy(StrEnum):
+    """Whether there is lumbar nerve-root pain: by code, by words only, or none that was recognized."""
 
-    HIGH = "high"
-    MIDDLE = "middle"
-    LOW = "low"
+    YES = "yes"
+    POSSIBLE = "possible"
     NONE = "none"
 
 
-class EarlierNeedling(StrEnum):
-    """Whether pain fell by more than 1 point from before the first to after the last session (E4)."""
+class Baseline(StrEnum):
+    """The latest pain score of the last 90 days: 7 or more, 2 to 3, another, or none on file."""
 
-    IMPROVED = "improved"
-    NOT_IMPROVED = "not-improved"
-    UNKNOWN = "unknown"
+    HIGH = "high"
+    LOW = "low"
+    OTHER = "other"
+    NONE = "none"
 
 
 class Care(StrEnum):
@@ -50,33 +66,95 @@ class Care(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class OnFile(StrEnum):
+    """What the list holds, for an order that nothing covers: pain that may be meant, problems, or none were sent."""
+
+    PAIN = "pain"
+    PROBLEMS = "problems"
+    NOTHING = "nothing"
+
+
+class OtherReason(StrEnum):
+    """What another stated reason, which has another rule, is for; in the order of the decision table."""
+
+    LOW_BACK = "low-back"
+    FACET = "facet"
+    HEADACHE = "headache"
+    ONSET_UNKNOWN = "onset-unknown"
+    PAIN = "pain"
+    NOT_COVERED = "not-covered"
+    NONE = "none"
+
+
+class OtherPain(StrEnum):
+    """Pain elsewhere than in the low back that the order may be for as well."""
+
+    HEAD = "head"
+    ELSEWHERE = "elsewhere"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The closed set of facts that rules and notes may test."""
+    """The closed set of facts that rules and notes may test; the knowledge folder's facts.toml says each in words."""
 
     modality: Modality
-    low_back_pain: bool
+    spinal_cause: SpinalCause
+    low_back_pain: LowBackPain
     chronicity: Chronicity
-    lumbar_radiculopathy: bool
-    degenerative_lumbar_disease: bool
+    radiculopathy: Radiculopathy
+    certain: bool
     facet_pain: bool
+    course_past_12_weeks: bool
     headache: bool
     musculoskeletal_pain: bool
-    given_past_12_weeks: bool
-    chronic_condition: bool
-    onset_may_be_chronic: bool
-    trigger_points: bool
-    fibromyalgia: bool
-    conservative_care: Care
-    active_therapy: bool
-    baseline_pain: Baseline
-    earlier_needling: EarlierNeedling
-    unconfirmed: bool
+    reason_not_covered: bool
+    # What makes the population uncertain.
+    other_pain: OtherPain
+    site_not_stated: bool
     reason_unread: bool
+    reason_elsewhere: bool
     problem_list: ListSeen
-    data_missing: bool
-    uncoded_entries: bool
-    coded_elsewhere: bool
-    elements_lost: bool
-    entries_of_others: bool
-    unreadable_entries: bool
+    other_lumbar_code: bool
+    after_surgery: bool
+    # Lines that join.
+    cause_readable: bool
+    serious_cause_elsewhere: bool
+    bleeding_disorder: bool
+    anticoagulant: bool
+    pregnancy: bool
+    lymphedema: bool
+    skin_infection: bool
+    immune_deficiency: bool
+    needle_fear: bool
+    thoracic_site: bool
+    child: bool
+    chronic_beside_acute: bool
+    two_reasons: bool
+    other_reason: OtherReason
+    degenerative_disease: bool
+    read_as_low_back: bool
+    active_therapy: bool
+    chronic_condition: bool
+    facet_on_file: bool
+    fibromyalgia: bool
+    onset_imprecise: bool
+    onset_in_words: bool
+    onset_ahead: bool
+    conservative_care: Care
+    six_weeks: bool
+    pain_around_course: bool
+    neck_baseline: Baseline
+    on_file: OnFile
+    other_on_file: bool
+    site_named: bool
+    reason_is_lumbar_disease: bool
+    facet_by_ablation: bool
+    # What was not seen.
+    reason_in_words: bool
+    others_entries: bool
+    unreadable: bool
+    free_text: bool
+    unknown_system: bool
+    old_visits: bool
+    not_available: bool

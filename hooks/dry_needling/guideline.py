@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-from cds_service.guideline import care, scores
+from cds_service.guideline import care, medications, scores
 from cds_service.guideline.care import CareSought
-from cds_service.guideline.findings import Session
+from cds_service.guideline.findings import Session, parse
 from cds_service.guideline.guideline import Guideline, Sources, read_chart
 from cds_service.guideline.scores import Scale, Window
 from hooks.dry_needling.assess import assess
@@ -23,13 +23,20 @@ def read(sources: Sources) -> NeedlingFindings:
     """Read what needling asks of a chart: problems, earlier sessions, other care, and pain around them."""
     chart, value_sets, today = sources.chart, sources.value_sets, sources.today
     found = read_chart(sources)
-    sought = CareSought(sources.knowledge.orders, "active-therapy", "lumbar-radiofrequency-ablation")
+    sought = CareSought(
+        sources.knowledge.orders,
+        therapy="active-therapy",
+        tried="conservative-care",
+        words="therapy-words",
+        treatment="lumbar-radiofrequency-ablation",
+    )
     given = care.read(chart, value_sets, sought, sources.drafts.active, today)
     pain = scores.read(chart, value_sets, _PAIN, score_windows(given.sessions, today))
     return NeedlingFindings(
         problems=found.problems,
         unreadable=tuple(sorted({*found.unreadable, *given.unreadable, *pain.unreadable})),
         lost=tuple(sorted({*found.lost, *given.lost, *pain.lost})),
+        unrelated=found.unrelated,
         others=chart.foreign,
         problem_list=found.problem_list,
         not_available=found.not_available,
@@ -39,6 +46,8 @@ def read(sources: Sources) -> NeedlingFindings:
         care_tried=tuple(given.care_tried),
         active_therapy=tuple(given.active_therapy),
         procedures_missing=not chart.obtained("procedures"),
+        medications=medications.read(chart, value_sets),
+        birth=parse((chart.patient or {}).get("birthDate")),
     )
 
 

@@ -44,8 +44,8 @@ def test_resolved_refuted_and_entered_in_error_entries_have_no_effect(problems, 
 
 @settings(max_examples=60)
 @given(PROBLEM_LISTS)
-def test_an_unrelated_condition_changes_nothing(problems):
-    assert cards(REGISTRY, request(*problems, condition("J30.1")), DAY) == cards(REGISTRY, request(*problems), DAY)
+def test_an_unrelated_condition_changes_no_rule(problems):
+    assert rules(REGISTRY, request(*problems, condition("J30.1")), DAY) == rules(REGISTRY, request(*problems), DAY)
 
 
 @settings(max_examples=60)

@@ -31,7 +31,7 @@ def test_call_prints_the_card_as_a_clinician_would_read_it():
     result = run("call", CASE)
     assert result.exit_code == 0
     assert result.output.startswith(
-        "[WARNING] Dry needling: not recommended for chronic low back pain without nerve-root pain\n\nWhy: "
+        "[WARNING] Dry needling: not recommended for chronic low back pain without nerve-root pain\n\nNot recommended: "
     )
     assert "  * Remove the dry needling order (delete)" in result.output
     assert "**" not in result.output
@@ -44,11 +44,11 @@ def test_call_prints_the_response_as_json():
 
 def test_call_explains_orders_findings_and_every_rule():
     output = run("call", "--explain", "--today", "2026-11-23", CASE).output
-    assert "Evaluated on 2026-11-23 with knowledge 1.0.0+" in output
+    assert "Evaluated on 2026-11-23 with knowledge 2.0.0+" in output
     assert "ServiceRequest/needling 'Needle insertion without injection, 1 or 2 muscles': considered as dry-" in output
     assert "        Condition/back\n" in output
     assert "  R1 not-recommended-chronic-lbp: fired (" in output
-    assert "  R2 not-for-facet-pain: not met (facet_pain is false)" in output
+    assert "  R2 not-for-facet-pain: not met (for pain from the facet joints: no" in output
     assert "  R8 no-indication: an earlier rule decided" in output
 
 

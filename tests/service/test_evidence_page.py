@@ -7,9 +7,10 @@ from html import unescape
 
 import pytest
 
+from cds_service.guideline import fact_words
 from cds_service.guideline.table import Condition
 from cds_service.main import create, load_registry
-from cds_service.web.evidence_page import conditions_in_words
+from cds_service.web.evidence_page import conditions_in_words, text_in_words
 from tests.cases import TODAY, all_cases, own_settings
 from tests.charts import cards, condition, request
 
@@ -40,9 +41,9 @@ def test_every_rule_note_and_code_is_shown(page, knowledge):
     text = unescape(page)
     for rule in knowledge.table.rules:
         assert f'id="{rule.id}"' in page
-        assert rule.detail in text
+        assert text_in_words(rule.detail) in text
     for note in knowledge.table.notes:
-        assert note.text in text
+        assert text_in_words(note.text) in text
     for name, codes in knowledge.value_sets.displays.items():
         assert f'id="{name}"' in page
         assert all(f"<code>{code}</code> {display}" in text for (_, code), display in codes.items())
@@ -90,6 +91,8 @@ def test_overdue_reviews_are_marked(page, knowledge):
 
 
 def test_conditions_are_told_in_words():
+    words = fact_words.read({"c": {"asks": "is it c"}}, {"a_b": (True, False), "c": (True, False), "d": ("x-y", "z")})
     conditions = (Condition("a_b", (True,)), Condition("c", (False,)), Condition("d", ("x-y", "z")))
-    assert conditions_in_words(conditions) == "a b; no c; d: x y or z"
-    assert conditions_in_words(()) == "every other case"
+    assert conditions_in_words(conditions, words) == "a b: yes; is it c: no; d: x y or z"
+    assert conditions_in_words((), words) == "every other case"
+    assert text_in_words("{cause} is on {x_y}") == "[cause] is on [x y]"

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from cds_service.call import answer
+from cds_service.guideline.detail import count
 from tests.cases import EXTENSION
 from tests.patients import PATIENTS, prefetch_of, request_for
 
@@ -22,6 +23,7 @@ def test_patient_gets_the_rule_decided_by_hand(name, order, code, registry):
     answered = answer(registry, "", orjson.dumps(request_for(name, code)), DAY)
     rules = [card["extension"][EXTENSION]["rule"] for card in orjson.loads(answered.body)["cards"]]
     assert rules == ([TOLD[name][order]] if TOLD[name][order] else [])
+    assert all(count(card["detail"]) <= 120 for card in orjson.loads(answered.body)["cards"])
 
 
 def test_there_are_enough_patients_and_they_are_small():
@@ -30,12 +32,13 @@ def test_there_are_enough_patients_and_they_are_small():
 
 
 def test_a_repeated_problem_is_told_once(registry):
-    """Alert fatigue: five equal entries are one line with a count."""
+    """Alert fatigue: five equal entries are named once, with the earliest onset."""
     answered = answer(registry, "", orjson.dumps(request_for("Deandre", "20560")), DAY)
     (card,) = orjson.loads(answered.body)["cards"]
-    why = card["detail"].split("\n")[0]
+    (why,) = (part for part in card["detail"].split("\n\n") if part.startswith("**Why:**"))
     assert why.count("Chronic low back pain") == 1
-    assert "since 2014-02-06, 5 entries" in why
+    assert "Chronic low back pain (finding) (since 2014-02-06)" in why
+    assert count(card["detail"]) <= 120
 
 
 def test_a_chart_is_not_touched_by_a_call(registry):

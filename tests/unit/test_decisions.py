@@ -41,19 +41,25 @@ def test_every_combination_of_facts_gets_exactly_one_rule_and_every_rule_is_reac
         fired = [step.rule.id for step in trace(facts, Table(TABLE.rules)) if step.outcome == "fired"]
         assert fired == [decide(facts, Table(TABLE.rules)).rule.id]
         reached.update(fired)
-    assert len(patients) == 3 * 4 * 2**6
+    assert len(patients) == 3**4 * 4 * 2**6
     assert reached == {rule.id for rule in TABLE.rules}
     assert never_reached(TABLE, FACT_SPACE) == ()
 
 
 @given(ALL_FACTS)
-def test_radiculopathy_never_leaves_r1_standing(facts):
-    assert decide({**facts, "lumbar_radiculopathy": True}, TABLE).rule.id != "R1"
+def test_radiculopathy_never_leaves_a_warning_against_low_back_pain_standing(facts):
+    for found in ("yes", "possible"):
+        assert decide({**facts, "radiculopathy": found}, TABLE).rule.id not in {"R1", "R12"}
 
 
 @given(ALL_FACTS)
-def test_an_injection_is_answered_by_r1_or_r3_or_not_at_all(facts):
-    assert decide({**facts, "modality": "trigger-point-injection"}, TABLE).rule.id in {"R1", "R3", "R0"}
+def test_what_is_uncertain_is_never_a_warning_against_low_back_pain(facts):
+    assert decide({**facts, "certain": False}, TABLE).rule.id != "R1"
+
+
+@given(ALL_FACTS)
+def test_an_injection_is_answered_by_four_rules_or_not_at_all(facts):
+    assert decide({**facts, "modality": "trigger-point-injection"}, TABLE).rule.id in {"R9", "R10", "R1", "R12", "R0"}
 
 
 @given(ALL_FACTS)
@@ -70,12 +76,26 @@ def test_notes_join_only_the_rules_they_name(facts):
         assert decision.rule.id in note.rules
 
 
+PRECAUTIONS = [note.when[0].fact for note in TABLE.notes if note.part == "precaution"]
+
+
 @given(ALL_FACTS)
-def test_at_most_one_line_of_each_checklist_item_joins(facts):
-    """Each line is met, not found or cannot be read: never two of them."""
+def test_precautions_change_no_rule_and_offer_nothing(facts):
+    with_all, with_none = (decide({**facts, **dict.fromkeys(PRECAUTIONS, held)}, TABLE) for held in (True, False))
+    assert with_all.rule == with_none.rule
+    assert not any(note.suggestion for note in TABLE.notes if note.part == "precaution")
+
+
+def test_precautions_and_what_was_not_seen_join_every_card():
+    for note in TABLE.notes:
+        if note.part in ("precaution", "seen"):
+            assert note.rules == tuple(rule.id for rule in TABLE.rules if not rule.silent), note.id
+
+
+@given(ALL_FACTS)
+def test_at_most_one_line_says_what_to_confirm(facts):
     notes = [note.id for note in decide(facts, TABLE).notes]
-    for item in ("checklist-care", "checklist-trigger-points"):
-        assert sum(note.startswith(item) for note in notes) <= 1
+    assert sum(note.startswith("confirm") for note in notes) == (decide(facts, TABLE).rule.id == "R7")
 
 
 def test_trace_tells_why_each_rule_did_or_did_not_fire():

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import string
+import tomllib
 from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from cds_service.errors import KnowledgeError
-from cds_service.guideline import rules
+from cds_service.guideline import fact_words, rules
 from cds_service.guideline.knowledge import check_summaries, fingerprint
 from hooks.dry_needling import GUIDELINE
-from tests.cases import FIXTURES
+from tests.cases import FIXTURES, all_cases
 
 BROKEN = sorted((FIXTURES / "broken_knowledge").glob("*.toml"))
 EVIDENCE = """
@@ -128,7 +130,7 @@ def test_an_overdue_review_is_told(knowledge):
 def test_the_version_changes_with_any_knowledge_file(tmp_path, knowledge):
     copy = tmp_path / "knowledge"
     shutil.copytree(GUIDELINE.folder, copy)
-    assert knowledge.version == f"1.0.0+{fingerprint(copy)}"
+    assert knowledge.version == f"2.0.0+{fingerprint(copy)}"
     path = copy / "value_sets" / "headache.json"
     path.write_text(path.read_text(encoding="utf-8").replace("Migraine", "Migraines"), encoding="utf-8")
     assert fingerprint(copy) != knowledge.fingerprint
@@ -141,10 +143,61 @@ def test_every_topic_is_stable_and_alphanumeric(knowledge):
     assert all(topic.isalnum() and len(topic) <= 100 for topic in topics)
 
 
-def test_every_key_and_fact_is_explained_in_the_knowledge_readme():
+def test_every_file_is_explained_in_the_knowledge_readme():
     text = (GUIDELINE.folder / "README.md").read_text(encoding="utf-8")
-    for fact in GUIDELINE.fact_space:
-        assert f"`{fact}`" in text
     for path in GUIDELINE.folder.rglob("*"):
         if path.suffix in (".toml", ".json"):
             assert path.stem in text, path.name
+
+
+def test_every_fact_has_words_for_people_and_every_placeholder_is_explained(knowledge):
+    facts = tomllib.loads((GUIDELINE.folder / "facts.toml").read_text(encoding="utf-8"))
+    assert set(facts) == set(GUIDELINE.fact_space)
+    text = (GUIDELINE.folder / "README.md").read_text(encoding="utf-8")
+    texts = [note.text for note in knowledge.table.notes] + [rule.detail for rule in knowledge.table.rules]
+    for name in {name for said in texts for _, name, _, _ in string.Formatter().parse(said) if name}:
+        assert f"`{{{name}}}`" in text or name in facts, name
+
+
+def test_every_rule_has_a_sentence_and_cases_in_which_it_fires_and_does_not(knowledge):
+    sentences = tomllib.loads((FIXTURES / "decisions" / "rules.toml").read_text(encoding="utf-8"))["case"]
+    fired = [set(case.told.get("rules", [])) for case in all_cases()]
+    for rule in knowledge.table.rules:
+        assert any(case["rule"] == rule.id for case in sentences), rule.id
+        if not rule.silent:
+            assert any(rule.id in rules for rules in fired), rule.id
+            assert any(rules and rule.id not in rules for rules in fired), rule.id
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"chronicty": {"asks": "x"}}, "facts.toml: no fact is called 'chronicty'; did you mean 'chronicity'?"),
+        ({"chronicity": {}}, "facts.toml: chronicity: asks: is missing"),
+        (
+            {"chronicity": {"asks": "x", "words": {"cute": "y"}}},
+            "facts.toml: chronicity: words: no value is called 'cute'",
+        ),
+    ],
+)
+def test_wrong_words_of_facts_are_refused(document, said):
+    with pytest.raises(KnowledgeError) as refused:
+        fact_words.read(document, GUIDELINE.fact_space)
+    assert str(refused.value).startswith(said)
+
+
+def test_a_guideline_without_words_for_its_facts_is_read_as_it_is_written():
+    words = fact_words.read({}, GUIDELINE.fact_space)
+    assert words.say("facet_pain", True, {}) == "yes"
+    assert words.say("low_back_pain", "in-words", {}) == "in words"
+    assert words.asks["facet_pain"] == "facet pain"
+
+
+def test_no_card_speaks_of_the_source_document_or_of_hours_of_training(knowledge):
+    """Section 1: a card names its source or leaves it out."""
+    texts = [rule.detail + rule.summary + rule.next for rule in knowledge.table.rules]
+    texts += [note.text for note in knowledge.table.notes]
+    for text in texts:
+        assert "source document" not in text.lower()
+        assert "60 h" not in text
+        assert "(E" not in text

@@ -131,7 +131,7 @@ def test_the_patient_sent_is_found_by_any_of_its_ids_or_because_there_is_one_onl
 def test_entries_of_others_beside_those_of_the_patient_are_said_on_the_card(registry):
     other = condition("M54.6", subject={"reference": "Patient/p2"})
     (card,) = cards(registry, request(condition("M54.2"), other), DAY)
-    assert "About another patient, and left out: 1 entry." in card["detail"]
+    assert "1 entry, another patient's" in card["detail"]
 
 
 def test_entries_with_an_empty_id_are_all_kept():

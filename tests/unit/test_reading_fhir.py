@@ -7,16 +7,17 @@ from datetime import date
 import pytest
 
 from cds_service.fhir.chart import Availability
+from cds_service.fhir.concepts import Concept
 from cds_service.fhir.prefetch import gather
-from cds_service.fhir.value_sets import Concept, ValueSets
+from cds_service.fhir.value_sets import ValueSets
 from cds_service.guideline import care, conditions, drafts, scores
 from cds_service.guideline.care import CareSought
 from cds_service.guideline.conditions import entry_of
-from cds_service.guideline.findings import Entry
-from cds_service.guideline.grounds import listed, of_sessions
+from cds_service.guideline.findings import Entry, Findings
+from cds_service.guideline.grounds import counted, named
 from cds_service.guideline.scores import Scale
-from hooks.dry_needling.findings import is_unread
-from hooks.dry_needling.indication import is_elsewhere
+from hooks.dry_needling import indication
+from hooks.dry_needling.findings import NeedlingFindings
 from tests.charts import QUERIES, bundle, chart, code, condition, needling, score
 
 PAIN = Scale("pain score", scores="pain-score", answers="pain-score-answers")
@@ -191,7 +192,9 @@ def procedure(value="20560", **elements):
 
 
 def read_care(knowledge, today, *resources):
-    sought = CareSought(knowledge.orders, "active-therapy", "lumbar-radiofrequency-ablation")
+    sought = CareSought(
+        knowledge.orders, "active-therapy", "conservative-care", "therapy-words", "lumbar-radiofrequency-ablation"
+    )
     return care.read(chart(*resources), knowledge.value_sets, sought, (), today)
 
 
@@ -238,6 +241,8 @@ def service_request(**elements):
     ("elements", "active", "tried"),
     [
         ({}, 1, 1),
+        ({"status": "on-hold"}, 0, 1),
+        ({"code": code("cpt", "97140")}, 0, 1),
         ({"status": "completed", "authoredOn": "2026-01-01"}, 0, 1),
         ({"status": "revoked"}, 0, 0),
         ({"doNotPerform": True}, 0, 0),
@@ -263,20 +268,30 @@ def plan(**elements):
 
 
 @pytest.mark.parametrize(
-    ("elements", "active", "lost"),
+    ("elements", "active", "tried", "lost"),
     [
-        ({}, 1, 0),
-        ({"status": "completed"}, 0, 0),
-        ({"activity": [{"detail": {"status": "stopped", "code": code("sct", "52052004")}}]}, 0, 0),
-        ({"activity": "x", "category": [code("sct", "91251008")]}, 1, 1),
-        ({"activity": [], "category": [code("sct", "91251008", display="Physical therapy")]}, 1, 0),
-        ({"activity": [5, {"detail": 5}]}, 0, 0),
-        ({"intent": 7}, 1, 1),
+        ({}, 1, 0, 0),
+        ({"status": "completed"}, 0, 1, 0),
+        ({"status": "draft"}, 0, 0, 0),
+        ({"activity": [{"detail": {"status": "stopped", "code": code("sct", "52052004")}}]}, 0, 1, 0),
+        ({"activity": [{"detail": {"status": "on-hold", "code": {"text": "Pilates"}}}]}, 0, 1, 0),
+        (
+            {"activity": [{"detail": {"status": "in-progress", "code": {"text": "Core strengthening at home"}}}]},
+            1,
+            0,
+            0,
+        ),
+        ({"activity": [{"detail": {"status": "not-started", "code": {"text": "yoga"}}}]}, 0, 0, 0),
+        ({"activity": "x", "category": [code("sct", "91251008")]}, 1, 0, 1),
+        ({"activity": [], "category": [code("sct", "91251008", display="Physical therapy")]}, 1, 0, 0),
+        ({"activity": [5, {"detail": 5}]}, 0, 0, 0),
+        ({"intent": 7}, 1, 0, 1),
     ],
 )
-def test_care_plans(elements, active, lost, knowledge, today):
+def test_care_plans(elements, active, tried, lost, knowledge, today):
+    """Deliver 4: on hold and completed are care that was tried, not active."""
     read = read_care(knowledge, today, plan(**elements))
-    assert (len(read.active_therapy), len(read.lost)) == (active, lost)
+    assert (len(read.active_therapy), len(read.care_tried), len(read.lost)) == (active, tried, lost)
 
 
 def read_orders(knowledge, *resources):
@@ -290,22 +305,25 @@ def read_order(knowledge, today, resource, in_chart=()):
 
 
 @pytest.mark.parametrize(
-    ("elements", "elsewhere"),
+    ("elements", "there"),
     [
-        ({}, False),
-        ({"bodySite": [code("sct", "45048000")]}, True),
-        ({"bodySite": [code("sct", "122496007")]}, False),
-        ({"bodySite": [code("sct", "45048000"), code("sct", "122496007")]}, False),
-        ({"bodySite": [code("sct", "45048000"), {"text": "somewhere"}]}, False),
-        ({"bodySite": [{"text": "Upper back"}]}, True),
-        ({"bodySite": [{"text": "Left gluteus medius"}]}, False),
-        ({"bodySite": [{"text": "shoulder"}, {"text": "low back"}]}, False),
-        ({"bodySite": [{"text": "forehead"}]}, False),
-        ({"reasonCode": [{"text": "stiff right shoulder"}]}, True),
+        ({}, set()),
+        ({"bodySite": [code("sct", "45048000")]}, {"neck"}),
+        ({"bodySite": [code("sct", "122496007")]}, {"low-back"}),
+        ({"bodySite": [code("sct", "45048000"), code("sct", "122496007")]}, {"neck", "low-back"}),
+        ({"bodySite": [code("sct", "45048000"), {"text": "somewhere"}]}, {"neck"}),
+        ({"bodySite": [{"text": "Upper back"}]}, {"thoracic"}),
+        ({"bodySite": [{"text": "Left gluteus medius"}]}, set()),
+        ({"bodySite": [{"text": "shoulder"}, {"text": "low back"}]}, {"shoulder", "low-back"}),
+        ({"bodySite": [{"text": "forehead"}]}, set()),
+        ({"reasonCode": [{"text": "stiff right shoulder"}]}, {"shoulder"}),
+        ({"reasonReference": [{"reference": "Condition/none", "display": "Tennis elbow"}]}, {"arm"}),
     ],
 )
-def test_where_an_order_is_for(elements, elsewhere, knowledge, today):
-    assert is_elsewhere(read_order(knowledge, today, needling(**elements))) is elsewhere
+def test_where_an_order_is_for(elements, there, knowledge, today):
+    order = read_order(knowledge, today, needling(**elements))
+    entries = indication.entries_of(Findings(order, NeedlingFindings()), today)
+    assert indication.site_of(order, entries).regions == there
 
 
 @pytest.mark.parametrize(
@@ -313,7 +331,7 @@ def test_where_an_order_is_for(elements, elsewhere, knowledge, today):
     [
         ("Dry needling", "dry-needling"),
         ("DRY  NEEDLING lumbar", "dry-needling"),
-        ("Trigger point dry needling, not acupuncture", "dry-needling"),
+        ("Trigger point dry needling, not acupuncture", None),
         ("Intramuscular stimulation", "dry-needling"),
         ("Physical therapy without dry needling", None),
         ("PT eval, no dry needling", None),
@@ -347,20 +365,20 @@ def test_facet_words(words, facet, knowledge):
     ("reference", "in_chart", "reasons", "unread"),
     [
         ("Condition/c-M54.2", [condition("M54.2")], 1, False),
-        ("Condition/c-M54.2", [condition("M54.2", clinicalStatus={"coding": [{"code": "resolved"}]})], 0, False),
+        ("Condition/c-M54.2", [condition("M54.2", clinicalStatus={"coding": [{"code": "resolved"}]})], 0, True),
         ("Condition/c-M54.2", [condition("M54.2", clinicalStatus={"coding": [{"code": "odd"}]})], 0, True),
         ("Condition/c-M54.2", [condition("M54.2", onsetDateTime="soon")], 1, False),
         ("Condition/c-M54.2", [condition("M54.2", subject={"reference": "Patient/p2"})], 0, True),
-        ("Condition/c-M54.2", [condition("M54.2", code={"text": "odd"})], 0, True),
+        ("Condition/c-M54.2", [condition("M54.2", code={"text": "odd"})], 1, False),
         ("Observation/score", [score(5)], 0, True),
         ("Condition/none", [], 0, True),
     ],
 )
 def test_a_reason_by_reference(reference, in_chart, reasons, unread, knowledge, today):
     order = needling(reasonReference=[{"reference": reference}])
-    found = read_order(knowledge, today, order, in_chart).reasons
-    in_words = [is_unread(reason) for reason in found]
-    assert (in_words.count(False), any(in_words)) == (reasons, unread)
+    found = Findings(read_order(knowledge, today, order, in_chart), NeedlingFindings())
+    entries = indication.entries_of(found, today)
+    assert (len(entries.reasons), bool(entries.unread)) == (reasons, unread)
 
 
 def test_supporting_information_is_a_reason_only_where_nothing_else_is(knowledge, today):
@@ -372,11 +390,6 @@ def test_supporting_information_is_a_reason_only_where_nothing_else_is(knowledge
     assert [reason.entry.display for reason in order.reasons] == ["M54.6"]
 
 
-def test_the_words_of_an_unread_reference_may_still_place_the_order(knowledge, today):
-    order = needling(reasonReference=[{"reference": "Condition/none", "display": "Tennis elbow"}])
-    assert is_elsewhere(read_order(knowledge, today, order))
-
-
 def test_an_order_whose_id_is_no_text_is_still_read(knowledge):
     (order,) = read_orders(knowledge, needling(id=5))
     assert order.id == ""
@@ -384,8 +397,9 @@ def test_an_order_whose_id_is_no_text_is_still_read(knowledge):
 
 def test_long_lists_are_named_in_part():
     entries = [Entry(f"Condition/{number}", f"Problem {number}") for number in range(5)]
-    assert listed(entries) == "Problem 0, Problem 1, Problem 2 and 2 more"
-    assert list(of_sessions("fact", ())) == []
+    assert named(entries) == "Problem 0 and 4 more"
+    assert named(()) == ""
+    assert counted(2, "entry", "entries") == "2 entries"
 
 
 def test_draft_entries_that_are_no_resources_are_named(knowledge):
@@ -460,5 +474,5 @@ def test_a_birth_date_and_a_code_that_cannot_be_read_are_named(knowledge, today)
     patient = {"resourceType": "Patient", "id": "p1", "birthDate": "17/05/1980"}
     odd = condition("05/28/2010", code=code("icd", "05/28/2010", display="Low back pain"), id="odd")
     read = conditions.read(chart(patient, odd), knowledge.value_sets, today)
-    assert [problem.kinds for problem in read.problems] == [{"low-back-pain", "low-back-words"}]
+    assert [problem.concept.value_sets for problem in read.problems] == [{"low-back-pain"}]
     assert [entry.display for entry in read.lost] == ["birthDate", "code.coding.code"]

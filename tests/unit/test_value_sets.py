@@ -12,8 +12,7 @@ from fhir.resources.R4B.valueset import ValueSet
 from cds_service.errors import KnowledgeError
 from cds_service.fhir import value_set_files
 from cds_service.fhir.systems import CPT, ICD_10_CM, LOINC, SNOMED_CT
-from hooks.dry_needling import GUIDELINE
-from hooks.dry_needling.findings import DIAGNOSES
+from hooks.dry_needling import GUIDELINE, regions
 
 FOLDER = GUIDELINE.folder / "value_sets"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -35,9 +34,10 @@ def test_every_icd_10_cm_code_and_display_is_official(path, knowledge):
             assert simple_icd_10_cm.get_description(code.rstrip("-").rstrip(".")) == display
 
 
-def test_every_kind_of_diagnosis_is_a_value_set():
+def test_every_set_that_regions_name_is_a_value_set():
     names = {path.stem for path in FILES}
-    assert DIAGNOSES - names == {"facet-words"}
+    named = regions.PAINFUL | regions.LUMBAR_DISEASE | regions.NO_MEANING | regions.ACUTE_CODES | regions.CHRONIC_CODES
+    assert named <= names
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_every_kind_of_diagnosis_is_a_value_set():
         (ICD_10_CM, "M51.361", {"degenerative-lumbar-disease", "lumbar-radiculopathy"}),
         (ICD_10_CM, "M51.36", {"degenerative-lumbar-disease"}),
         (ICD_10_CM, "G43.909", {"headache"}),
-        (ICD_10_CM, "M62.830", {"myofascial-pain", "other-musculoskeletal-pain"}),
+        (ICD_10_CM, "M62.830", {"myofascial-pain"}),
         ("HTTPS://www.ama-assn.org/go/cpt/|2026", "20560-59", {"dry-needling-orders"}),
         ("2.16.840.1.113883.6.12", "20560 59", {"dry-needling-orders"}),
         (CPT, 20561, {"dry-needling-orders"}),
@@ -140,14 +140,16 @@ def test_a_code_we_do_not_know_is_told_from_a_system_we_do_not_know_and_from_fre
     assert knowledge.value_sets.of_concept(concept).recognition == recognition
 
 
-def test_standard_words_of_our_codes_are_not_an_entrys_own_words(knowledge):
-    coded = {
-        "text": "Sciatica (disorder)",
-        "coding": [{"system": SNOMED_CT, "code": "23056005", "display": "Sciatica"}],
-    }
-    assert knowledge.value_sets.of_concept(coded).own_words == ()
-    coded["text"] = "Sciatica, worse on the left"
-    assert knowledge.value_sets.of_concept(coded).own_words == ("Sciatica, worse on the left",)
+def test_the_standard_words_of_an_entrys_own_code_are_not_read_for_nerve_roots(knowledge):
+    coded = {"coding": [{"system": SNOMED_CT, "code": "23056005", "display": "Sciatica"}]}
+    read = knowledge.value_sets.of_concept
+    assert "sciatica-words" not in read({**coded, "text": "Sciatica (disorder)"}).said
+    assert "sciatica-words" in read({**coded, "text": "Sciatica, worse on the left"}).said
+    assert (
+        "sciatica-words"
+        in read({**coded, "coding": [{"system": ICD_10_CM, "code": "M54.50", "display": "Sciatica"}]}).said
+    )
+    assert "sciatica-words" in read({"text": "Sciatica"}).said
 
 
 @pytest.mark.parametrize("odd", [None, [], "text", 7, {"coding": {}}, {"coding": [None, 5, {}]}, {"text": 5}])
@@ -294,9 +296,9 @@ def test_a_site_can_leave_out_more_seventh_characters_but_none_less(tmp_path):
     include = [{"system": "https://clinic.example.org", "concept": [{"code": "FX"}]}]
     site_file(tmp_path, id="spinal-fracture", compose={"include": include, "exclude": [{"filter": [only]}]})
     loaded = value_set_files.load(FOLDER, tmp_path)
-    assert loaded.of_code(ICD_10_CM, "S32.010A") == set()
-    assert loaded.of_code(ICD_10_CM, "S32.010D") == set()
-    assert loaded.of_code(ICD_10_CM, "S32.010B") == {"spinal-fracture"}
+    assert loaded.of_code(ICD_10_CM, "S32.010A") == {"earlier-spinal-fracture"}
+    assert loaded.of_code(ICD_10_CM, "S32.010D") == {"earlier-spinal-fracture"}
+    assert loaded.of_code(ICD_10_CM, "S32.010B") == {"earlier-spinal-fracture", "spinal-fracture"}
 
 
 def test_a_folder_without_codes_of_other_systems_knows_none(tmp_path):

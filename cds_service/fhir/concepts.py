@@ -1,0 +1,93 @@
+"""What a CodeableConcept says once it is read: its value sets, the word lists of its texts, how it was recognized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+class Recognition(StrEnum):
+    """What became of a concept: how it was recognized, or why it was not."""
+
+    CODE = "code"
+    WORDS = "words"
+    NOT_RECOGNIZED = "not-recognized"
+    UNKNOWN_SYSTEM = "unknown-system"
+    FREE_TEXT = "free-text"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """What a CodeableConcept in a chart says.
+
+    Attributes:
+        value_sets: ids of the value sets it belongs to, by a code or, for want of any known code, by its exact words.
+        coded: it has a code of a system we know, whether or not the code is in a value set.
+        coded_elsewhere: it has a code of a system that we do not know, or that is not named.
+        texts: its text and every display, as far as they are read, each as a plain line.
+        said: names of the word lists that its texts match: the last resort, whatever its codes are.
+        code_unread: it has what cannot be a code where a code of a system we know belongs.
+    """
+
+    value_sets: frozenset[str] = _NOTHING
+    coded: bool = False
+    coded_elsewhere: bool = False
+    texts: tuple[str, ...] = ()
+    said: frozenset[str] = _NOTHING
+    code_unread: bool = False
+
+    @property
+    def recognition(self) -> Recognition:
+        """Return how it was recognized, or why it was not."""
+        if self.value_sets:
+            return Recognition.CODE if self.coded else Recognition.WORDS
+        if self.coded:
+            return Recognition.NOT_RECOGNIZED
+        if self.coded_elsewhere:
+            return Recognition.UNKNOWN_SYSTEM
+        return Recognition.FREE_TEXT if self.texts else Recognition.EMPTY
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Return the ids of its value sets and the names of the word lists that its texts match."""
+        return self.value_sets | self.said
+
+    @property
+    def words(self) -> str:
+        """Return its text or the first display; empty if it has neither."""
+        return self.texts[0] if self.texts else ""
+
+    @property
+    def empty(self) -> bool:
+        """Return whether it says nothing at all."""
+        return self.recognition is Recognition.EMPTY
+
+
+class Words(Protocol):
+    """Reads texts: which of a guideline's word lists they hold words of.
+
+    Attributes:
+        own_words: the lists for which the standard words of an entry's own code are not read.
+        telling: the lists that alone make an entry worth reading.
+    """
+
+    own_words: frozenset[str]
+    telling: frozenset[str]
+
+    def read(self, text: str) -> frozenset[str]:
+        """Return the names of the lists that a text holds words of."""
+        ...
+
+
+class NoWords:
+    """A guideline without word lists."""
+
+    own_words = telling = _NOTHING
+
+    def read(self, text: str) -> frozenset[str]:  # noqa: ARG002 - no text says anything
+        """Return no list."""
+        return _NOTHING

@@ -1,0 +1,172 @@
+"""What cards say of a chart: the words behind each fact, and those for the placeholders of the knowledge folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from cds_service.guideline import courses
+from cds_service.guideline.detail import LONG, SHORT, cut
+from cds_service.guideline.findings import Problem, Recognition
+from cds_service.guideline.grounds import Ground, counted, described, each_once, named, scored
+from hooks.dry_needling.answers import Answers
+from hooks.dry_needling.facts import Facts
+from hooks.dry_needling.regions import Region, of_problem
+
+_REGION_WORDS = {
+    Region.THORACIC: "upper back",
+    Region.HIP_AND_BUTTOCK: "hip or buttock",
+    Region.KNEE_AND_LEG: "knee or leg",
+}
+
+
+def grounds_of(answers: Answers, facts: Facts) -> tuple[Ground, ...]:
+    """Return the entries behind each fact, the most important first, one ground an entry."""
+    found, doubts, chart = answers.found, answers.doubts, answers.findings.chart
+    proof = answers.duration.proof
+    root = answers.root_entries
+    stated = answers.entries.reasons
+    low_back = (*proof, *found.low_back)
+    cause = answers.serious or answers.inflammatory
+    groups: tuple[tuple[str, str, Iterable[Problem]], ...] = (
+        ("spinal_cause", "specific cause", cause),
+        ("low_back_pain", "low back pain", (*low_back, *answers.in_words)),
+        ("radiculopathy", "nerve-root pain", root),
+        ("certain", "makes it uncertain", (*doubts.elsewhere, *doubts.other_lumbar)),
+        ("facet_pain", "facet pain", found.facet),
+        ("headache", "headache", answers.headache),
+        ("musculoskeletal_pain", "pain", (*proof, *answers.musculoskeletal)),
+        ("reason_not_covered", "stated reason", found.not_covered),
+        ("on_file", "on file", (*found.pain, *answers.other_on_file)),
+        ("facet_on_file", "facet pain on file", answers.facet),
+        ("degenerative_disease", "degenerative disease", _of(answers, "degenerative-lumbar-disease")),
+        ("fibromyalgia", "fibromyalgia", _of(answers, "fibromyalgia")),
+        ("serious_cause_elsewhere", "specific cause", answers.serious),
+    )
+    grounds = [
+        Ground(
+            fact,
+            f"{role} (order reason)" if problem in stated else role,
+            (problem.entry,),
+            described(problem, answers.today),
+        )
+        for fact, role, problems in groups
+        for problem in each_once(problems)
+    ]
+    grounds += [
+        Ground(fact, fact.replace("_", " "), entries, named(entries))
+        for fact, entries in answers.precautions.items()
+        if entries
+    ]
+    if facts.course_past_12_weeks:
+        entries = tuple(session.entry for session in answers.course)
+        grounds.append(Ground("course_past_12_weeks", "earlier sessions", entries, _sessions(answers)))
+    for fact, scores in (
+        ("pain_around_course", answers.scores_around or ()),
+        ("neck_baseline", tuple(score for score in answers.baseline[1:] if score)),
+    ):
+        if scores:
+            grounds.append(Ground(fact, "pain score", tuple(s.entry for s in scores), "; ".join(map(scored, scores))))
+    for fact, role, listed in (
+        ("conservative_care", "conservative care", chart.care_tried),
+        ("active_therapy", "active therapy", chart.active_therapy),
+        ("facet_pain", "earlier radiofrequency ablation", chart.ablations if found.facet else ()),
+    ):
+        if listed:
+            grounds.append(Ground(fact, role, tuple(sorted(set(listed))), named(listed)))
+    for fact, role, told in (
+        ("unreadable", "could not be read", (*chart.unreadable, *(p.entry for p in answers.entries.doubtful))),
+        ("unreadable", "elements that could not be read", chart.lost),
+        ("free_text", "free text only", tuple(p.entry for p in answers.of(Recognition.FREE_TEXT))),
+        ("unknown_system", "code of an unknown system", tuple(p.entry for p in answers.of(Recognition.UNKNOWN_SYSTEM))),
+        ("old_visits", "diagnosis of an old visit", tuple(p.entry for p in answers.old_pain)),
+        ("reason_in_words", "reason that is not read", tuple(p.entry for p in answers.entries.unread)),
+    ):
+        if told:
+            grounds.append(Ground(fact, role, tuple(dict.fromkeys(told)), named(told)))
+    return tuple(grounds)
+
+
+def _of(answers: Answers, kind: str) -> Iterator[Problem]:
+    return (p for p in (*answers.entries.reasons, *answers.entries.listed) if kind in p.kinds)
+
+
+def region_words(found: Iterable[Region]) -> str:
+    """Return regions as people call them, in the order of the body."""
+    listed = [_REGION_WORDS.get(region, region.replace("-", " ")) for region in sorted(found, key=list(Region).index)]
+    return " or ".join(listed)
+
+
+def _sessions(answers: Answers) -> str:
+    first, last = answers.course[0].first, courses.last_day(answers.course)
+    return f"{len(answers.course)} completed, {first.isoformat()} to {last.isoformat()}"
+
+
+def values_of(answers: Answers) -> dict[str, str]:
+    """Return the words that the texts of the knowledge folder may ask for, by placeholder."""
+    found, doubts, entries, chart = answers.found, answers.doubts, answers.entries, answers.findings.chart
+    elsewhere = _places(doubts.elsewhere)
+    _, other = answers.other_reason
+    scores = answers.scores_around
+    pain = tuple(dict.fromkeys(p.entry for p in found.pain))
+    values = {
+        "cause": named(p.entry for p in answers.serious or answers.inflammatory),
+        "problems": counted(answers.problem_count, "active problem"),
+        "elsewhere": named((p.entry for p in doubts.elsewhere), SHORT),
+        "region": region_words(elsewhere - {Region.HEAD} or elsewhere),
+        "other_lumbar": named((p.entry for p in doubts.other_lumbar), SHORT),
+        "radiculopathy": named((p.entry for p in answers.root_entries), SHORT),
+        "diagnosis": named(p.entry for p in found.not_covered),
+        "pain": named(pain),
+        "pain_is": "is" if len(pain) == 1 else "are",
+        "site": region_words(answers.site.regions),
+        "other_on_file": named(p.entry for p in answers.other_on_file),
+        "other_place": _place(other),
+        "other_diagnosis": named([other.entry], SHORT) if other else "",
+        "times": counted(len(answers.course), "time"),
+        "first": answers.course[0].first.isoformat() if answers.course else "",
+        "before": f"{scores[0].points:g}" if scores else "",
+        "after": f"{scores[1].points:g}" if scores else "",
+        "care": named(chart.care_tried, SHORT),
+        "serious": named((p.entry for p in answers.serious), SHORT),
+        "reason_words": _unread_reason(entries.unread),
+        "others": counted(chart.others, "entry", "entries"),
+        "unreadable": _unread(answers),
+        "free_text": named(p.entry for p in answers.of(Recognition.FREE_TEXT)),
+        "unknown_system": named((p.entry for p in answers.of(Recognition.UNKNOWN_SYSTEM)), SHORT),
+        "onset_words": cut(next((p.onset_words for p in answers.musculoskeletal if p.onset_words), ""), SHORT),
+        "old_visits": "; ".join(described(p, answers.today) for p in answers.old_pain[:1]),
+        "not_available": _several(chart.not_available),
+    }
+    values |= {name: cut(found[0].display, SHORT) if found else "" for name, found in answers.precautions.items()}
+    return values
+
+
+def _places(problems: Iterable[Problem]) -> frozenset[Region]:
+    return frozenset[Region]().union(*(of_problem(p) for p in problems)) - {Region.LOW_BACK}
+
+
+def _place(problem: Problem | None) -> str:
+    if problem is None:
+        return ""
+    there = of_problem(problem)
+    return f"the {region_words(there)}" if there else cut(problem.entry.display, SHORT)
+
+
+def _unread_reason(reasons: tuple[Problem, ...]) -> str:
+    """Return what the unread reasons say in words; one without words is unreadable."""
+    said = tuple(p.entry for p in reasons if p.concept.texts)
+    return f"in words only: '{named(said, SHORT)}'" if said else "unreadable"
+
+
+def _several(words: tuple[str, ...]) -> str:
+    return ", ".join(words[:2]) + (f" and {len(words) - 2} more" if len(words) > 2 else "")
+
+
+def _unread(answers: Answers) -> str:
+    """Name what could not be read: of the first entry the element."""
+    chart = answers.findings.chart
+    doubtful = [f"{(p.unread or ('status',))[0]} of {cut(p.entry.display, SHORT)}" for p in answers.entries.doubtful]
+    found = tuple(dict.fromkeys((*doubtful, *(entry.display for entry in (*chart.unreadable, *chart.lost)))))
+    if not found:
+        return ""
+    return f"unreadable: {cut(found[0], LONG)}" + (f" and {len(found) - 1} more" if len(found) > 1 else "")
