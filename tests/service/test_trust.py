@@ -12,6 +12,8 @@ import pytest
 from cds_service.errors import SettingsError
 from cds_service.main import create
 from cds_service.settings import Settings
+from cds_service.trust.key_sets import Trust
+from cds_service.web import app as app_module
 from tests.answering import always, answering, json_answer
 from tests.cases import TODAY, own_settings
 from tests.charts import condition, request
@@ -61,6 +63,17 @@ def test_a_call_whose_issuers_keys_cannot_be_read_is_told_to_come_back(tmp_path)
     assert refused.status_code == 503
     assert refused.headers["Retry-After"] == "1"
     assert refused.json["issue"][0]["code"] == "transient"
+
+
+def test_how_long_keys_are_trusted_is_what_the_settings_say(tmp_path, monkeypatch):
+    """S3."""
+    chosen = []
+    monkeypatch.setattr(app_module, "KeySets", chosen.append)
+    issuers = tmp_path / "issuers.toml"
+    issuers.write_text(f'[[issuer]]\niss = "{ISS}"\njku = "https://ehr.example.org/jwks.json"', encoding="utf-8")
+    for changes in ({}, {"key_set_minutes": 2, "key_set_stale_minutes": 3}):
+        create(own_settings(jwt="services", issuers_file=str(issuers), **changes))
+    assert chosen == [Trust(), Trust(120, 180)]
 
 
 def test_an_unknown_service_is_not_told_to_strangers(guarded):

@@ -100,9 +100,9 @@ def test_a_removed_key_is_trusted_until_the_set_is_asked_for_again(published, cl
     published.get(JKU, json={"keys": [public_key("ES384", "k")]})
     assert sets.keys([JKU], "k")
     published.replace("GET", JKU, json={"keys": []})
-    clock.now += 899
+    clock.now += 900
     assert sets.keys([JKU], "k")
-    clock.now += 2
+    clock.now += 1
     assert sets.keys([JKU], "k") == []
     assert len(published.calls) == 2
 
@@ -246,6 +246,31 @@ def test_a_call_does_not_wait_long_for_the_fetch_of_another(monkeypatch):
             identify(f"{server.url}/jwks.json", key_sets=sets)
         gate.set()
         assert first.result()
+
+
+def test_a_new_key_is_not_refused_while_another_call_asks_for_the_set_again(clock, monkeypatch):
+    """A rotated key: 503 for whoever cannot wait for the answer, not 401."""
+    monkeypatch.setattr(key_sets_module, "WAIT_SECONDS", 0.05)
+    gate = threading.Event()
+    gate.set()
+
+    def answer(connection: socket.socket, _: str) -> None:
+        gate.wait(10)
+        connection.sendall(json_answer({"keys": KEYS[:1] if len(server.heads) == 1 else KEYS}))
+
+    sets = KeySets(Trust(), clock)
+    with answering(answer) as server, ThreadPoolExecutor(1) as callers:
+        url = f"{server.url}/jwks.json"
+        assert sets.keys([url], "ES384") == []
+        gate.clear()
+        clock.now += UNKNOWN_SECONDS + 1
+        asking = callers.submit(sets.keys, [url], "ES384")
+        while len(server.heads) < 2:
+            time.sleep(0.01)
+        with pytest.raises(Unavailable):
+            sets.keys([url], "ES384")
+        gate.set()
+        assert asking.result()
 
 
 def test_whoever_has_a_key_goes_on_while_another_asks_for_the_set_again(clock):
