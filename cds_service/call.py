@@ -129,7 +129,7 @@ def _chart(
     """Gather the chart: what was prefetched, then what is missing and may be fetched (P1, F1-F3)."""
     patient_id = request.context.patient_id
     queries = service.queries
-    bundle = request.context.draft_orders
+    bundle = request.draft_orders or {}
     access = support.access
     chart = gather(patient_id, request.prefetch, queries, bundle)
     if access is not None and chart.resource_count > access.max_resources:

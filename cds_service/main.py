@@ -1,4 +1,4 @@
-"""Composition root: environment and guidelines to the WSGI application. The only importer of `hooks`."""
+"""Composition root: environment and guidelines to the WSGI application."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from flask import Flask
 
 from cds_service import telemetry
 from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError
+from cds_service.guideline import installed
 from cds_service.guideline.knowledge import SiteConfiguration
-from cds_service.guideline.services import CdsService, Registry, services
-from cds_service.settings import Settings
+from cds_service.guideline.services import CdsService, Registry, load_services
+from cds_service.settings import Settings, listed
 from cds_service.web.app import create_app, local_time
-from hooks import GUIDELINES
 
 
 def create(settings: Settings | None = None, clock: Callable[[], datetime] = local_time) -> Flask:
@@ -30,7 +30,7 @@ def create(settings: Settings | None = None, clock: Callable[[], datetime] = loc
     """
     settings = settings or Settings.from_environ(os.environ)
     telemetry.configure(settings.log_level)
-    return create_app(settings, load_services(settings), clock)
+    return create_app(settings, load_guidelines(settings), clock)
 
 
 def serve() -> Flask:
@@ -61,15 +61,17 @@ def spare_the_collector() -> None:
 
 def load_registry(settings: Settings) -> Registry:
     """Return the services alone, for use without a web server."""
-    return Registry(load_services(settings), settings.shared_service_id)
+    return Registry(load_guidelines(settings), settings.shared_service_id)
 
 
-def load_services(settings: Settings) -> tuple[CdsService, ...]:
-    """Load every guideline's knowledge and return the services they offer.
+def load_guidelines(settings: Settings) -> tuple[CdsService, ...]:
+    """Load the guidelines that are on and return the services they offer.
 
     Raises:
-        KnowledgeError: a knowledge file is wrong; the message names file, entry and key.
+        KnowledgeError: a guideline is not there or is wrong; the message names it, and file, entry and key.
     """
+    folders = [Path(folder) for folder in listed(settings.guideline_folders)]
+    guidelines = installed.find(listed(settings.guidelines), folders)
     folder = Path(settings.site_value_sets) if settings.site_value_sets else None
     site = SiteConfiguration(value_sets=folder, public_url=settings.base_url)
-    return tuple(service for guideline in GUIDELINES for service in services(guideline, site))
+    return load_services(guidelines, site)

@@ -63,8 +63,10 @@ class Settings:
     )
     max_resources: int = _setting(20_000, "Resources that the prefetch of one call may hold.", low=1)
     max_body_bytes: int = _setting(10 * 1024 * 1024, "Largest request body, in bytes; larger ones get 413.", low=1024)
+    guidelines: str = _setting("dry-needling", "Guidelines that are on, by id, separated by commas.")
+    guideline_folders: str = _setting("", "Folders of guidelines that are no installed packages, separated by commas.")
     shared_service_id: str = _setting(
-        "", "One id for both hooks, for example dry-needling. Empty: each hook has its own id."
+        "", "One id for all hooks of a guideline; of several guidelines, of the one with that id. Empty: an id each."
     )
     fhir_servers: str = _setting(
         "",
@@ -173,7 +175,7 @@ class Settings:
             faults.append("CDS_PUBLIC_URL must be an absolute http(s) URL without query")
         faults += [
             f"CDS_CORS_ORIGINS: {origin} is no origin such as https://sandbox.cds-hooks.org"
-            for origin in _listed(values.get("cors_origins", ""))
+            for origin in listed(values.get("cors_origins", ""))
             if not re.fullmatch(r"https?://[^\s/?#*]+", origin)
         ]
         if faults:
@@ -184,11 +186,6 @@ class Settings:
     def checks_calls(self) -> bool:
         """Tell whether calls need a token."""
         return self.jwt in ("services", "everywhere")
-
-    @property
-    def audiences(self) -> list[str]:
-        """Return the audiences that are accepted beside the endpoint's URL."""
-        return _listed(self.jwt_audiences)
 
     @property
     def exposed(self) -> bool:
@@ -203,7 +200,7 @@ class Settings:
     @property
     def origins(self) -> list[str]:
         """Return the origins of browser clients."""
-        return _listed(self.cors_origins)
+        return listed(self.cors_origins)
 
     @property
     def base_url(self) -> str:
@@ -269,7 +266,8 @@ def _jwt_faults(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def _listed(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
+    """Return the items of a setting that is a list, written with commas between them."""
     return [item.strip() for item in text.split(",") if item.strip()]
 
 

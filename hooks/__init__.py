@@ -1,5 +1,1 @@
-"""The guidelines: medicine that knows no HTTP. A new guideline is a folder here and a line in `GUIDELINES`."""
-
-from hooks import dry_needling
-
-GUIDELINES = (dry_needling.GUIDELINE,)
+"""The guidelines of this repository: medicine that knows no HTTP. Each is a package, found by its entry point."""

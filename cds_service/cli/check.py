@@ -47,8 +47,11 @@ def check() -> None:
 
 def _content(settings: Settings) -> str:
     """Tell which content cards would speak from, and whether a review of it is overdue."""
-    review = load_registry(settings).services[0].knowledge.review
-    return f"{review.version}, {terminal.next_review(review, local_time().date())}"
+    today = local_time().date()
+    return f"\n{'':<14}".join(
+        f"{name} {knowledge.version}, {terminal.next_review(knowledge.review, today)}"
+        for name, knowledge in load_registry(settings).guidelines.items()
+    )
 
 
 def _tokens(settings: Settings) -> str:

@@ -41,8 +41,21 @@ _MOST_SPELLINGS = 1000
 LONGEST_CODE = 40
 """Characters of a code that are looked at."""
 
-KNOWN: Final = frozenset(_NAMES)
-"""The systems that are known: a code of one of them is understood, if only as something else."""
+_UNDERSTOOD: Final = (
+    "http://hl7.org/fhir/sid/icd-10", "2.16.840.1.113883.6.3",  # WHO's
+    "http://fhir.de/CodeSystem/bfarm/icd-10-gm", "http://fhir.de/CodeSystem/dimdi/icd-10-gm",
+    "http://hl7.org/fhir/sid/icd-10-gm", "http://hl7.org/fhir/sid/icd-10-de", "http://hl7.org/fhir/sid/icd-10-am",
+    "http://hl7.org/fhir/sid/icd-10-ca", "http://hl7.org/fhir/sid/icd-10-nl",
+    "http://www.cms.gov/Medicare/Coding/ICD10", "http://hl7.org/fhir/sid/icd-10-pcs", "2.16.840.1.113883.6.4",
+    "http://hl7.org/fhir/sid/icd-9-cm", "2.16.840.1.113883.6.103",
+    "http://www.nlm.nih.gov/research/umls/rxnorm", "2.16.840.1.113883.6.88",
+    "http://hl7.org/fhir/sid/ndc", "2.16.840.1.113883.6.69",
+    "http://www.whocc.no/atc", "2.16.840.1.113883.6.73",
+    "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets", "http://terminology.hl7.org/CodeSystem/HCPCS-all-codes",
+    "http://www.nlm.nih.gov/research/umls/hcpcs", "2.16.840.1.113883.6.285",
+    "http://hl7.org/fhir/sid/cvx", "2.16.840.1.113883.12.292",
+)  # fmt: skip
+"""Systems whose codes are of a known system whether or not a guideline's files name it, under each of their names."""
 
 
 def canonical(system: object) -> str | None:
@@ -112,6 +125,9 @@ def _folded(system: str) -> str:
 
 
 _CANONICAL: Final = {_folded(other): name for name, others in _NAMES.items() for other in (name, *others)}
+
+KNOWN: Final = frozenset(_NAMES) | frozenset(map(_folded, _UNDERSTOOD))
+"""The systems that every guideline knows: a code of one of them is understood, if only as something else."""
 
 _spellings: dict[str, str] = {}
 """Spellings met so far: the same few come again and again."""

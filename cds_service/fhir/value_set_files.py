@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +20,49 @@ OTHER_SYSTEMS = "other_systems.toml"
 def load(folder: Path, site_folder: Path | None = None, lexicon: Words | None = None) -> ValueSets:
     """Load a guideline's value sets, and the codes a site adds to them.
 
-    A site's file is a ValueSet whose `id` is one of ours; its codes are added, ours stay.
+    A site's file is a ValueSet whose `id` is one of the guideline's; its codes are added, the others stay. Files of
+    other ids are for other guidelines: see `check_known`.
 
     Args:
         lexicon: reads the words of concepts.
 
     Raises:
-        KnowledgeError: a file is no usable ValueSet, or a site's id is not one of ours.
+        KnowledgeError: a file is no usable ValueSet.
     """
     resources = [_read(path) for path in sorted(folder.glob("*.json"))]
     known = {resource["id"] for resource in resources}
-    if site_folder is not None:
-        if not site_folder.is_dir():
-            raise KnowledgeError(f"{site_folder}: the folder of site value sets does not exist")
-        for path in sorted(site_folder.glob("*.json")):
-            resource = _read(path)
-            if resource["id"] not in known:
-                raise KnowledgeError(f"{path.name}: id: {resource['id']!r} extends no value set of ours")
-            resources.append(resource)
     other_systems = folder.parent / OTHER_SYSTEMS
     tables = code_tables.load(other_systems, known) if other_systems.is_file() else ()
-    return ValueSets(resources, lexicon, tables)
+    added = [resource for resource in of_site(site_folder).values() if resource["id"] in known]
+    return ValueSets(resources, lexicon, tables, added)
+
+
+def of_site(folder: Path | None) -> dict[str, dict[str, Any]]:
+    """Return a site's value sets by the name of their file; none without a folder.
+
+    Raises:
+        KnowledgeError: the folder does not exist, or a file is no usable ValueSet.
+    """
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise KnowledgeError(f"{folder}: the folder of site value sets does not exist")
+    return {path.name: _read(path) for path in sorted(folder.glob("*.json"))}
+
+
+def check_known(resources: Mapping[str, Mapping[str, Any]], known: Collection[str]) -> None:
+    """Refuse a site's value sets that extend none of any guideline.
+
+    Args:
+        resources: the site's, by the name of their file.
+        known: ids of the value sets of all guidelines.
+
+    Raises:
+        KnowledgeError: an id is not known.
+    """
+    for name, resource in resources.items():
+        if resource["id"] not in known:
+            raise KnowledgeError(f"{name}: id: {resource['id']!r} extends no value set of ours")
 
 
 def _read(path: Path) -> dict[str, Any]:

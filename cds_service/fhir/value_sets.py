@@ -33,7 +33,16 @@ class ValueSets:
         resources: Iterable[Mapping[str, Any]],
         lexicon: Words | None = None,
         tables: Iterable[CodeTable] = (),
+        of_site: Iterable[Mapping[str, Any]] = (),
     ) -> None:
+        """Index value sets.
+
+        Args:
+            resources: the guideline's: their code systems are known, so that a code that is in none is something else.
+            lexicon: reads the words of concepts.
+            tables: codes of other systems.
+            of_site: what a site adds. A few local codes do not make their system known: the words of others count.
+        """
         self._lexicon: Words = lexicon or NoWords()
         self.tables = tuple(tables)
         self._tables = {system: table for table in self.tables for system in table.systems}
@@ -46,7 +55,11 @@ class ValueSets:
         self._silent: dict[tuple[object, object], tuple[object, object]] = {}
         self._remembered: dict[tuple[object, Codings], Concept] = {}
         self.displays: dict[str, dict[tuple[str, str], str]] = {}
+        self._known = set(KNOWN)
         for resource in resources:
+            self._index(resource)
+        self._known |= {system for system, _ in (*self._codes, *self._categories)}
+        for resource in of_site:
             self._index(resource)
 
     def _index(self, resource: Mapping[str, Any]) -> None:
@@ -86,7 +99,7 @@ class ValueSets:
         table = self._tables.get(name)
         if table is not None:
             found |= table.value_sets(key)
-        return frozenset(found) if found or table is not None or name in KNOWN else None
+        return frozenset(found) if found or table is not None or name in self._known else None
 
     def means_nothing(self, concept: object) -> bool:
         """Tell whether a concept is coded in systems we know, and by no code that is in a value set.

@@ -30,7 +30,7 @@ class Subject:
     """What a card is about, for whoever counts cards or tells repeats. Stored as names, codes and keyed hashes only.
 
     Attributes:
-        rule: id of the rule that fired.
+        rule: the rule that fired, as it is called outside of its guideline, such as dry-needling/R1.
         codes: codes of the orders, as far as the guideline knows them.
         orders: for each order what tells orders of the same thing: its codes, or its words where it has none.
         grounds: the chart entries that decided, each with the part it played.
@@ -66,7 +66,7 @@ def _advice(request: HookRequest, group: Sequence[Decided], knowledge: Knowledge
     rule = group[0].decision.rule
     notes = _notes(group, knowledge)
     references = sorted(item.draft.entry.reference for item in group)
-    uuid = uuid5(_CARDS, "\n".join((request.hook_instance, request.hook, rule.id, *references)))
+    uuid = uuid5(_CARDS, "\n".join((request.hook_instance, request.hook, knowledge.name_of(rule), *references)))
     occasion = Occasion(uuid, request.context.patient_id, today)
     offered = suggestions.compose(occasion, group, knowledge.actions, knowledge.orders)
     written = detail.write(_parts(group, notes, knowledge))
@@ -85,10 +85,11 @@ def _advice(request: HookRequest, group: Sequence[Decided], knowledge: Knowledge
         card["overrideReasons"] = list(knowledge.actions.override_reasons)
     card["links"] = _links(rule, knowledge)
     card["extension"] = {EXTENSION: _extension(group, notes, written, knowledge, today)}
-    return Advice(card, _subject(group, {suggestion["uuid"]: name for name, suggestion in offered}))
+    names = {suggestion["uuid"]: name for name, suggestion in offered}
+    return Advice(card, _subject(knowledge.name_of(rule), group, names))
 
 
-def _subject(group: Sequence[Decided], suggestion_names: dict[str, str]) -> Subject:
+def _subject(rule: str, group: Sequence[Decided], suggestion_names: dict[str, str]) -> Subject:
     """Return what a card is about: rule, orders, and the chart entries that decided."""
     # An order's own reason goes by its words: the draft's id may change from one hook to the next.
     grounds = (
@@ -98,7 +99,7 @@ def _subject(group: Sequence[Decided], suggestion_names: dict[str, str]) -> Subj
         for entry in ground.entries
     )
     return Subject(
-        rule=group[0].decision.rule.id,
+        rule=rule,
         codes=tuple(dict.fromkeys(code for item in group for code in item.draft.codes)),
         orders=tuple(dict.fromkeys(item.draft.identity for item in group)),
         grounds=tuple(dict.fromkeys(grounds)),

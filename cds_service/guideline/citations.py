@@ -50,6 +50,8 @@ def cite(content: Rules, evidence_url: str) -> Citations:
     Args:
         evidence_url: of the evidence page.
     """
+    guideline = content.identity.id
+    page = f"{evidence_url}/{guideline}"
     rules = [rule for rule in content.table.rules if not rule.silent]
     sources = {}
     for rule in rules:
@@ -61,8 +63,8 @@ def cite(content: Rules, evidence_url: str) -> Citations:
     return Citations(
         statements={name: _citation(item) for name, item in content.evidence.items()},
         sources=sources,
-        pages={rule.id: _link("Decision table and evidence", f"{evidence_url}#{rule.id}") for rule in rules},
-        lines={rule.id: _line(rule, content, f"{evidence_url}#{rule.id}") for rule in rules},
+        pages={rule.id: _link("Decision table and evidence", f"{page}#{guideline}-{rule.id}") for rule in rules},
+        lines={rule.id: _line(rule, content, f"{page}#{guideline}-{rule.id}") for rule in rules},
     )
 
 

@@ -93,6 +93,11 @@ class Drafts:
     without_code: int = 0
 
 
+def of_patient(patient_id: str) -> Drafts:
+    """Return what stands in the place of orders where there are none: the patient."""
+    return Drafts((Draft(Entry(f"Patient/{patient_id}", "this patient")),))
+
+
 def read(
     bundle: Mapping[str, Any], selections: tuple[str, ...] | None, kinds: OrderKinds, value_sets: ValueSets
 ) -> Drafts:

@@ -6,6 +6,7 @@ from dataclasses import fields
 from enum import StrEnum
 from typing import Any, get_type_hints
 
+from cds_service.errors import KnowledgeError
 from cds_service.guideline.table import FactSpace, FactValue
 
 
@@ -13,7 +14,7 @@ def space(facts: type) -> FactSpace:
     """Return every fact of a facts class and the values it can have.
 
     Raises:
-        TypeError: a field is neither a boolean nor an enumeration of texts, so that its values cannot be listed.
+        KnowledgeError: a field is neither a boolean nor an enumeration of texts, so that its values cannot be listed.
     """
     return {name: _values(name, kind) for name, kind in get_type_hints(facts).items()}
 
@@ -23,7 +24,7 @@ def _values(name: str, kind: Any) -> tuple[FactValue, ...]:
         return True, False
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return tuple(kind)
-    raise TypeError(f"fact {name}: must be a boolean or a StrEnum")
+    raise KnowledgeError(f"fact {name}: must be a boolean or a StrEnum")
 
 
 def mapping(facts: Any) -> dict[str, FactValue]:

@@ -60,15 +60,15 @@ def advise(
     decided = decide_orders(guideline, Sources(read, chart, knowledge, today)) if read.orders else ()
     return Guidance(
         advice=cards.compose(request, decided, knowledge, today),
-        orders=len(read.orders),
+        orders=sum(bool(order.kind) for order in read.orders),
         explain=partial(explain, read, decided, chart, knowledge, today),
         log={
             "drafts": len(read.seen),
-            "orders": len(read.orders),
+            "orders": sum(bool(order.kind) for order in read.orders),
             "unmatched_selections": read.unmatched_selections,
             "drafts_without_code": read.without_code,
             "foreign_entries": chart.foreign,
-            "rules": ",".join(item.decision.rule.id for item in decided) or "R0",
+            "rules": ",".join(knowledge.name_of(item.decision.rule) for item in decided) or "silent",
             "knowledge": knowledge.version,
         },
     )

@@ -17,11 +17,14 @@ from cds_service.guideline.citations import Citations
 from cds_service.guideline.fact_words import FactWords
 from cds_service.guideline.orders import OrderKinds
 from cds_service.guideline.phrases import Lexicon
-from cds_service.guideline.rules import Evidence, Identity
+from cds_service.guideline.rules import Evidence, Identity, Rules
 from cds_service.guideline.suggestions import Actions
-from cds_service.guideline.table import FactSpace, Table
+from cds_service.guideline.table import FactSpace, Rule, Table
 from cds_service.guideline.templates import PrefetchTemplate
 from cds_service.protocol.cards import SUMMARY_LIMIT, summary_length
+
+LONGEST_NAME = 40
+"""Characters of a rule's name with its guideline, such as dry-needling/R1: records have no more room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,10 @@ class Knowledge:
         """Return the version that every answer carries: number and fingerprint."""
         return f"{self.identity.version}+{self.fingerprint}"
 
+    def name_of(self, rule: Rule) -> str:
+        """Return what a rule is called outside of its guideline: in records, counts, reports and links."""
+        return f"{self.identity.id}/{rule.id}"
+
     @property
     def review(self) -> Review:
         """Return who owns the content and when it is next reviewed."""
@@ -106,6 +113,7 @@ def load(folder: Path, space: FactSpace, site: SiteConfiguration) -> Knowledge:
     kinds = orders.read(toml_files.read_if_there(folder / "orders.toml"), value_sets, lexicon.names)
     content = rules.read(folder, space, tuple(actions.suggestions))
     check_summaries(content.table, kinds)
+    _check_names(content)
     return Knowledge(
         identity=content.identity,
         evidence=content.evidence,
@@ -130,6 +138,15 @@ def fingerprint(folder: Path) -> str:
         if path.suffix in (".toml", ".json"):
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
+
+
+def _check_names(content: Rules) -> None:
+    """Refuse rules whose full name is longer than records have room for."""
+    for rule in content.table.rules:
+        if len(f"{content.identity.id}/{rule.id}") > LONGEST_NAME:
+            raise KnowledgeError(
+                f"rules.toml: rule {rule.id}: id: must have at most {LONGEST_NAME} characters with the guideline's"
+            )
 
 
 def check_summaries(table: Table, kinds: OrderKinds) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from cds_service.errors import UnknownService
+from cds_service.errors import KnowledgeError, UnknownService
+from cds_service.fhir import value_set_files
 from cds_service.fhir.chart import Chart
 from cds_service.guideline import drafts
 from cds_service.guideline.drafts import Drafts
@@ -22,7 +23,15 @@ SPECIFICATION_VERSION = "2.0.0"
 _HOOK_VERSION = "1.0"
 """Of the hooks' definitions, as the hook library publishes them (conformance H3)."""
 
-_WHEN = {"order-select": "when an order is selected", "order-sign": "when orders are signed"}
+_WHEN = {
+    "appointment-book": "when an appointment is booked",
+    "encounter-discharge": "at discharge",
+    "encounter-start": "when an encounter starts",
+    "order-dispatch": "when an order is dispatched",
+    "order-select": "when an order is selected",
+    "order-sign": "when orders are signed",
+    "patient-view": "when a chart is opened",
+}
 """What a service's title says of its hook."""
 
 
@@ -55,9 +64,15 @@ class CdsService:
         return {template.key: template.query for template in self.knowledge.templates}
 
     def drafts(self, request: HookRequest) -> Drafts:
-        """Return the draft orders of a call that the guideline is about. Needs no chart."""
+        """Return the draft orders of a call that the guideline is about. Needs no chart.
+
+        At a hook without draft orders, and for a guideline about no orders, the patient stands in their place.
+        """
         knowledge = self.knowledge
-        return drafts.read(request.context.draft_orders, request.selections, knowledge.orders, knowledge.value_sets)
+        bundle = request.draft_orders
+        if bundle is None or not knowledge.orders:
+            return drafts.of_patient(request.context.patient_id)
+        return drafts.read(bundle, request.selections, knowledge.orders, knowledge.value_sets)
 
     def advise(self, request: HookRequest, read: Drafts, chart: Chart, today: date) -> Guidance:
         """Answer one call.
@@ -69,14 +84,30 @@ class CdsService:
         return advise(self.guideline, self.knowledge, request, read, chart, today)
 
 
-def services(guideline: Guideline[Any], site: SiteConfiguration) -> tuple[CdsService, ...]:
-    """Load a guideline's knowledge and return its services, one for each hook.
+def load_services(guidelines: Mapping[str, Guideline[Any]], site: SiteConfiguration) -> tuple[CdsService, ...]:
+    """Load the knowledge of guidelines and return their services, one for each hook.
+
+    Args:
+        guidelines: by id.
+        site: what the site tells each of them.
 
     Raises:
-        KnowledgeError: a knowledge file is wrong.
+        KnowledgeError: a guideline's knowledge is wrong, or a site's value set extends none of any guideline.
     """
-    knowledge = load(guideline.folder, guideline.fact_space, site)
-    return tuple(CdsService(f"{knowledge.identity.id}-{hook}", hook, guideline, knowledge) for hook in guideline.hooks)
+    of_site = value_set_files.of_site(site.value_sets)
+    found: list[CdsService] = []
+    known: set[str] = set()
+    for name, guideline in guidelines.items():
+        try:
+            knowledge = load(guideline.folder, guideline.fact_space, site)
+        except KnowledgeError as fault:
+            raise KnowledgeError(f"guideline {name}: {fault}") from None
+        if knowledge.identity.id != name:
+            raise KnowledgeError(f"guideline {name}: rules.toml: guideline: id: must be {name!r}, as it is called")
+        found += [CdsService(f"{name}-{hook}", hook, guideline, knowledge) for hook in guideline.hooks]
+        known |= knowledge.value_sets.displays.keys()
+    value_set_files.check_known(of_site, known)
+    return tuple(found)
 
 
 class Registry:
@@ -87,12 +118,31 @@ class Registry:
 
         Args:
             services: what the guidelines offer.
-            shared_id: give all of them this id; the request's hook then tells them apart (D3).
+            shared_id: one id for all hooks of one guideline; the request's hook then tells them apart (D3). With
+                several guidelines it is the id of the one whose hooks are joined.
+
+        Raises:
+            KnowledgeError: two services have the same id and hook, or the shared id says not whose it is.
         """
-        self.services = tuple(replace(service, id=shared_id) if shared_id else service for service in services)
+        found = tuple(services)
+        guidelines = dict.fromkeys(service.knowledge.identity.id for service in found)
+        if shared_id and len(guidelines) > 1 and shared_id not in guidelines:
+            raise KnowledgeError(
+                "CDS_SHARED_SERVICE_ID: with several guidelines it must be the id of one of them: "
+                + ", ".join(guidelines)
+            )
+        joined = shared_id if len(guidelines) > 1 else next(iter(guidelines), "")
+        self.services = tuple(
+            replace(service, id=shared_id) if shared_id and service.knowledge.identity.id == joined else service
+            for service in found
+        )
+        self.guidelines = {service.knowledge.identity.id: service.knowledge for service in found}
         self._by_id: dict[str, tuple[CdsService, ...]] = {}
         for service in self.services:
-            self._by_id[service.id] = (*self._by_id.get(service.id, ()), service)
+            others = self._by_id.get(service.id, ())
+            if any(other.hook == service.hook for other in others):
+                raise KnowledgeError(f"two services are called {service.id} and answer {service.hook}")
+            self._by_id[service.id] = (*others, service)
 
     def override_codes(self, service_id: str) -> Mapping[str, str]:
         """Return system by code of the reasons for an override that cards of the services with an id offer.

@@ -118,8 +118,11 @@ class Occasion:
 def compose(
     occasion: Occasion, decided: Sequence[Decided], actions: Actions, kinds: OrderKinds
 ) -> list[tuple[str, Suggestion]]:
-    """Return the suggestions of one card with their names; none for an order without an id of FHIR's form (H4)."""
-    known = [item for item in decided if is_id(item.draft.id)]
+    """Return the suggestions of one card with their names; none for an order without an id of FHIR's form (H4).
+
+    Where no order is decided about, only another order can be placed.
+    """
+    known = [item for item in decided if is_id(item.draft.id) or not item.draft.kind]
     names = dict.fromkeys(
         name
         for item in known
@@ -169,6 +172,9 @@ class _Composer:
         """Return what a suggestion does; None where nothing can be built upon the order."""
         order = item.draft.resource
         description = text.description.format(**words)
+        if not item.draft.kind:
+            resource = self._new_order(text.creates, {}) if text.type == "create" else None
+            return Action(type="create", description=description, resource=resource) if resource else None
         if text.type == "delete":
             return Action(type="delete", description=description, resourceId=f"{order['resourceType']}/{item.draft.id}")
         if not _can_be_built_upon(item):

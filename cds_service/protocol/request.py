@@ -103,26 +103,30 @@ class FhirAuthorization(Received):
         return next((name for name in ("scope", "subject") if not isinstance(getattr(self, name), str)), "")
 
 
-class OrderSelectContext(Received):
+class HookContext(Received):
+    """What the contexts of all hooks have: a patient, and mostly a user and an encounter."""
+
+    user_id: str = ""
+    patient_id: Annotated[Identifier, AfterValidator(_patient)]
+    encounter_id: str | None = None
+
+
+class OrderSelectContext(HookContext):
     """The context of order-select (C6): only the selected draft orders are meant."""
 
     user_id: NonEmpty
-    patient_id: Annotated[Identifier, AfterValidator(_patient)]
-    encounter_id: str | None = None
     selections: Annotated[list[str], Field(min_length=1)]
     draft_orders: Annotated[dict[str, Any], AfterValidator(_bundle)]
 
 
-class OrderSignContext(Received):
+class OrderSignContext(HookContext):
     """The context of order-sign (C6): all draft orders are meant."""
 
     user_id: NonEmpty
-    patient_id: Annotated[Identifier, AfterValidator(_patient)]
-    encounter_id: str | None = None
     draft_orders: Annotated[dict[str, Any], AfterValidator(_bundle)]
 
 
-_CONTEXTS: Mapping[str, type[OrderSelectContext | OrderSignContext]] = {
+_CONTEXTS: Mapping[str, type[HookContext]] = {
     "order-select": OrderSelectContext,
     "order-sign": OrderSignContext,
 }
@@ -156,7 +160,7 @@ class HookRequest:
 
     hook: str
     hook_instance: str
-    context: OrderSelectContext | OrderSignContext
+    context: HookContext
     prefetch: dict[str, Any]
     fhir_server: str | None = None
     fhir_authorization: FhirAuthorization | None = field(default=None, repr=False)
@@ -164,8 +168,13 @@ class HookRequest:
 
     @property
     def selections(self) -> tuple[str, ...] | None:
-        """Return the selected orders of order-select; None for order-sign, which means every draft order."""
+        """Return the selected orders of order-select; None where every draft order is meant."""
         return tuple(self.context.selections) if isinstance(self.context, OrderSelectContext) else None
+
+    @property
+    def draft_orders(self) -> dict[str, Any] | None:
+        """Return the Bundle of draft orders; None where the hook is not about any."""
+        return self.context.draft_orders if isinstance(self.context, OrderSelectContext | OrderSignContext) else None
 
 
 def hook_of(document: Mapping[str, Any]) -> str:
@@ -191,7 +200,7 @@ def read_request(document: Mapping[str, Any], hook: str) -> HookRequest:
     prefetch = envelope.prefetch or {}
     _check_bounds(envelope.context, prefetch)
     try:
-        context = _CONTEXTS[hook].model_validate(envelope.context)
+        context = _CONTEXTS.get(hook, HookContext).model_validate(envelope.context)
     except ValidationError as fault:
         raise InvalidFields(*issues_of(fault, "context")) from None
     return HookRequest(

@@ -25,7 +25,7 @@ from cds_service.errors import SettingsError, StoreRefused, StoreUnavailable
 from cds_service.store.sqlite_file import sqlite_file
 from cds_service.store.tables import used_tokens
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a test compares it with the files. Versions sort as text."""
 
 CONNECT_SECONDS = 2

@@ -31,7 +31,7 @@ calls = Table(
     # Keyed hashes: the same patient has the same one, and without the key it says nothing.
     Column("patient", String(32), nullable=False),
     Column("user", String(32), nullable=False),
-    # The rules that fired, such as R1 or R1,R7; silent when none did.
+    # The rules that fired, such as dry-needling/R1, separated by commas; silent when none did.
     Column("outcome", String(100), nullable=False),
     # Orders that the guideline has something to say about.
     Column("orders", Integer, nullable=False),

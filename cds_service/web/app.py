@@ -31,7 +31,7 @@ from cds_service.fhir.servers import AllowList
 from cds_service.guideline.services import CdsService, Registry
 from cds_service.journal import Journal
 from cds_service.protocol.feedback import FeedbackBounds
-from cds_service.settings import LOOPBACK, Settings
+from cds_service.settings import LOOPBACK, Settings, listed
 from cds_service.store import retention
 from cds_service.store.database import Database
 from cds_service.store.outbox import Outbox
@@ -205,7 +205,7 @@ def _entrance(settings: Settings, used: UsedTokens | None) -> Entrance:
 
         issuers = read_issuers(Path(settings.issuers_file))
         trust = Trust(settings.key_set_minutes * 60, settings.key_set_stale_minutes * 60)
-        gatekeeper = Gatekeeper(issuers, KeySets(trust), used.use, settings.audiences)
+        gatekeeper = Gatekeeper(issuers, KeySets(trust), used.use, listed(settings.jwt_audiences))
     elif settings.exposed:
         telemetry.log().warning("open", reason="CDS_JWT is off and others can reach this service")
     return Entrance(

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from flask import Blueprint, Response
 
+from cds_service.errors import UnknownPath
 from cds_service.guideline.fact_words import FactWords
 from cds_service.guideline.services import Registry
 from cds_service.guideline.table import Condition
@@ -27,24 +28,30 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], pages: Iterable
     """
     views = Blueprint("evidence", __name__, static_folder="static", static_url_path="/static")
     listed = list(pages)
-    guidelines = list({service.knowledge.version: service.knowledge for service in registry.services}.values())
 
-    @lru_cache(maxsize=1)
-    def rendered(today: date) -> str:
-        """Return the page of a day; nothing else changes it, and drawing it costs as much as ten calls."""
+    @lru_cache(maxsize=1 + len(registry.guidelines))
+    def rendered(here: str, names: tuple[str, ...], today: date) -> str:
+        """Return a page of a day; nothing else changes it, and drawing it costs as much as ten calls."""
         values = {
-            "guidelines": guidelines,
+            "guidelines": [registry.guidelines[name] for name in names],
             "today": today,
             "conditions": conditions_in_words,
             "shown": text_in_words,
             "title": value_set_title,
         }
-        return render("evidence.html", PATH, listed, values)
+        return render("evidence.html", here, listed, values)
 
     @views.get(PATH)
     def evidence() -> Response:
-        """Show every statement, the decision table, and the value sets with their codes."""
-        return answer(rendered(clock().date()))
+        """Show every statement, the decision table, and the value sets with their codes, of all guidelines."""
+        return answer(rendered(PATH, tuple(registry.guidelines), clock().date()))
+
+    @views.get(f"{PATH}/<name>")
+    def evidence_of(name: str) -> Response:
+        """Show one guideline."""
+        if name not in registry.guidelines:
+            raise UnknownPath("No guideline of this name is on")
+        return answer(rendered(f"{PATH}/{name}", (name,), clock().date()))
 
     return views
 

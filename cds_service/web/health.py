@@ -48,19 +48,23 @@ def blueprint(
 
     @views.get("/ready")
     def ready() -> tuple[Response, int]:
-        """Tell whether calls can be answered: value sets are loaded, and the database answers where it is needed.
+        """Tell whether calls can be answered: guidelines are loaded, and the database answers where it is needed.
 
         Overdue reviews are listed, but make nobody unready: old advice that says its date is better than none. Nor does
         a database that only keeps records: they wait in the outbox. A process whose recorder failed is defective.
         """
-        loaded = {service.id: bool(service.knowledge.value_sets.displays) for service in registry.services}
         kept = store()
-        is_ready = bool(loaded) and all(loaded.values()) and (kept.reachable or not needed) and kept.recording
+        is_ready = bool(registry.services) and (kept.reachable or not needed) and kept.recording
         today = clock().date()
-        overdue = sorted({name for service in registry.services for name in service.knowledge.review.overdue(today)})
+        overdue = [
+            f"{guideline}/{name}"
+            for guideline, knowledge in sorted(registry.guidelines.items())
+            for name in sorted(knowledge.review.overdue(today))
+        ]
         body = {
             "status": "ready" if is_ready else "not ready",
-            "services": [{"id": name, "valueSetsLoaded": there} for name, there in loaded.items()],
+            "services": [{"id": service.id, "hook": service.hook} for service in registry.services],
+            "guidelines": {name: knowledge.version for name, knowledge in registry.guidelines.items()},
             "overdueReviews": overdue,
             "store": {
                 "reachable": kept.reachable,

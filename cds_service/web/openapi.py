@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from cds_service.protocol.cards import CARDS_RESPONSE, SERVICE_DESCRIPTION
 from cds_service.protocol.feedback import Feedback
-from cds_service.protocol.request import Envelope, OrderSelectContext, OrderSignContext
+from cds_service.protocol.request import Envelope, HookContext, OrderSelectContext, OrderSignContext
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -58,12 +58,14 @@ def description(service_ids: list[str], base_url: str, version: str) -> dict[str
         version: of the CDS Hooks specification.
     """
     schemas: dict[str, Any] = {"OperationOutcome": _OUTCOME}
-    received = [TypeAdapter[Any](model) for model in (Envelope, OrderSelectContext, OrderSignContext, Feedback)]
-    envelope, select, sign, feedback, cards, service = (
+    received = [
+        TypeAdapter[Any](model) for model in (Envelope, OrderSelectContext, OrderSignContext, HookContext, Feedback)
+    ]
+    envelope, select, sign, other, feedback, cards, service = (
         _schema(form, schemas) for form in (*received, CARDS_RESPONSE, SERVICE_DESCRIPTION)
     )
-    # Which of the two contexts is meant follows from the hook.
-    schemas["Envelope"]["properties"]["context"] = {"anyOf": [select, sign]}
+    # Which of the contexts is meant follows from the hook.
+    schemas["Envelope"]["properties"]["context"] = {"anyOf": [select, sign, other]}
     services = {"type": "array", "items": service}
     listed = {"type": "object", "required": ["services"], "properties": {"services": services}}
     identifier = {
@@ -77,7 +79,7 @@ def description(service_ids: list[str], base_url: str, version: str) -> dict[str
         "info": {
             "title": "dry-needling-cds",
             "version": version,
-            "description": "CDS Hooks 2.0: discovery, order-select, order-sign and feedback.",
+            "description": "CDS Hooks 2.0: discovery, calls and feedback.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": base_url}],

@@ -41,7 +41,8 @@ def page(template: str, here: str, pages: Iterable[tuple[str, str]], values: Map
 
 def render(template: str, here: str, pages: Iterable[tuple[str, str]], values: Mapping[str, Any]) -> str:
     """Return a page as HTML; see `page`. Its links are relative: a proxy may serve it under a path of its own."""
-    return TEMPLATES.get_template(template).render(here=here, pages=list(pages), **values)
+    root = "../" * (here.count("/") - 1)
+    return TEMPLATES.get_template(template).render(here=here, root=root, pages=list(pages), **values)
 
 
 def answer(html: str) -> Response:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
 from cds_service.call import Support, answer
 from cds_service.errors import UnknownPath
@@ -64,7 +64,7 @@ def blueprint(
         with entrance.computing() as deadline:
             started = time.perf_counter()
             support = Support(access, deadline, waiting=entrance.admission.released)
-            answered = answer(registry, "", body, clock().date(), support)
+            answered = answer(registry, request.args.get("service", ""), body, clock().date(), support)
             milliseconds = (time.perf_counter() - started) * 1000
         return jsonify({"trace": answered.guidance.explain(), "milliseconds": round(milliseconds, 2)})
 
@@ -73,9 +73,10 @@ def blueprint(
 
 def _told(registry: Registry, charts: Iterable[str]) -> dict[str, Any]:
     """Return what the page's script has to know."""
-    first = next(iter(registry.services), None)
     return {
-        "services": [service.describe() for service in registry.services],
-        "choices": dict(first.knowledge.preview) if first else {},
+        "services": [
+            {**service.describe(), "guideline": service.knowledge.identity.id} for service in registry.services
+        ],
+        "choices": {name: dict(knowledge.preview) for name, knowledge in registry.guidelines.items()},
         "patients": list(charts),
     }

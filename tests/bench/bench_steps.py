@@ -39,7 +39,7 @@ class Call:
 
     def gather(self):
         context = self.request.context
-        return gather(context.patient_id, self.request.prefetch, self.service.queries, context.draft_orders)
+        return gather(context.patient_id, self.request.prefetch, self.service.queries, self.request.draft_orders)
 
 
 @pytest.fixture(scope="module", params=BODIES)

@@ -40,7 +40,7 @@ def test_the_links_of_a_card_lead_to_the_rows_of_the_evidence_page(page, site):
     for link in page.locator(".rules a").all():
         assert page.request.get(link.get_attribute("href").split("#")[0]).ok
     page.get_by_role("link", name="Decision table and evidence").click()
-    page.wait_for_url(f"{site}/evidence#R1")
+    page.wait_for_url(f"{site}/evidence/dry-needling#dry-needling-R1")
     expect(page.locator("tr:target th")).to_have_text("R1")
 
 

@@ -10,7 +10,7 @@ from cds_service.errors import SettingsError
 from cds_service.main import create
 from cds_service.settings import Settings
 from cds_service.web.app import create_app
-from tests.cases import TODAY, own_settings
+from tests.cases import KNOWLEDGE, TODAY, own_settings
 from tests.charts import condition, request
 
 SANDBOX = "https://sandbox.cds-hooks.org"
@@ -92,9 +92,10 @@ def test_health(browser):
     assert response.json | {"store": store} == {
         "status": "ready",
         "services": [
-            {"id": "dry-needling-order-select", "valueSetsLoaded": True},
-            {"id": "dry-needling-order-sign", "valueSetsLoaded": True},
+            {"id": "dry-needling-order-select", "hook": "order-select"},
+            {"id": "dry-needling-order-sign", "hook": "order-sign"},
         ],
+        "guidelines": {"dry-needling": KNOWLEDGE.version},
         "overdueReviews": [],
         "store": {"reachable": True, "lostRecords": 0, "recording": True},
     }
@@ -104,7 +105,7 @@ def test_an_overdue_review_is_visible_in_readiness():
     later = create(own_settings(), clock=lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
     response = later.test_client().get("/health/ready")
     assert response.status_code == 200
-    assert "guideline" in response.json["overdueReviews"]
+    assert "dry-needling/guideline" in response.json["overdueReviews"]
 
 
 def test_a_server_without_services_is_alive_and_not_ready():

@@ -114,7 +114,7 @@ def test_source_has_a_topic_with_system_and_code_and_links_are_absolute(registry
     assert len(card["links"]) == 6
     for link in card["links"]:
         assert link["type"] == "absolute"
-        assert link["url"].startswith(("https://", "http://127.0.0.1:8080/evidence#R1"))
+        assert link["url"].startswith(("https://", "http://127.0.0.1:8080/evidence/dry-needling#dry-needling-R1"))
 
 
 def test_no_system_actions_are_sent(client):

@@ -31,7 +31,7 @@ def issuers(folder) -> dict[str, str]:
 def test_the_defaults_are_right(check):
     code, told = check()
     assert code == 0
-    assert told["content"].startswith("2.0.0+")
+    assert told["content"].startswith("dry-needling 2.0.0+")
     assert told["content"].endswith("nothing overdue")
     assert told["tokens"] == "not asked for"
     assert told["FHIR servers"] == "none may be read: what is not prefetched is missing"

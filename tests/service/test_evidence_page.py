@@ -23,7 +23,7 @@ def page():
 def test_every_statement_is_shown_with_population_certainty_and_source(page, knowledge):
     text = unescape(page)
     for item in knowledge.evidence.values():
-        assert f'id="{item.id}"' in page
+        assert f'id="dry-needling-{item.id}"' in page
         for words in (
             item.label,
             item.statement,
@@ -40,12 +40,13 @@ def test_every_statement_is_shown_with_population_certainty_and_source(page, kno
 def test_every_rule_note_and_code_is_shown(page, knowledge):
     text = unescape(page)
     for rule in knowledge.table.rules:
-        assert f'id="{rule.id}"' in page
+        assert f'id="dry-needling-{rule.id}"' in page
+        assert f'id="{rule.id}"' in page  # what cards linked to before there were several guidelines
         assert text_in_words(rule.detail) in text
     for note in knowledge.table.notes:
         assert text_in_words(note.text) in text
     for name, codes in knowledge.value_sets.displays.items():
-        assert f'id="{name}"' in page
+        assert f'id="dry-needling-{name}"' in page
         assert all(f"<code>{code}</code> {display}" in text for (_, code), display in codes.items())
     for table in knowledge.value_sets.tables:
         assert table.title in text
@@ -58,14 +59,14 @@ def test_every_card_links_to_its_row_of_the_page(case, registry, page):
     if case.told["status"] == 200:
         for card in cards(registry, case.request, case.today.date()):
             url, anchor = card["links"][0]["url"].split("#")
-            assert url == "http://127.0.0.1:8080/evidence"
+            assert url == "http://127.0.0.1:8080/evidence/dry-needling"
             assert f'<tr id="{anchor}">' in page
 
 
 def test_links_use_the_public_url():
     registry = load_registry(own_settings(public_url="https://cds.example.org"))
     (card,) = cards(registry, request(condition("M54.2")), TODAY.date())
-    assert card["links"][0]["url"].startswith("https://cds.example.org/evidence#R")
+    assert card["links"][0]["url"].startswith("https://cds.example.org/evidence/dry-needling#dry-needling-R")
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_no_script(client):

@@ -16,7 +16,7 @@ from sqlalchemy import inspect, text
 from cds_service.errors import StoreUnavailable
 from cds_service.store import database as database_module
 from cds_service.store.database import HEAD, Database
-from cds_service.store.tables import metadata
+from cds_service.store.tables import calls, cards, metadata
 from tests.waiting import wait_for
 
 SCRIPTS = Path(database_module.__file__).parent / "migrations"
@@ -107,3 +107,22 @@ def test_a_database_that_a_newer_version_made_is_left_alone_and_used_again_once_
         connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": HEAD})
     wait_for(newer.reachable)
     newer.close()
+
+
+def test_rules_that_are_kept_get_their_guideline_and_lose_it_again(database):
+    """F-B8: reports go on over the change of names."""
+    call = {"id": "1", "service": "s", "hook": "h", "client": "", "patient": "", "user": "", "orders": 2}
+    call |= {"received": "2026", "microseconds": 1, "missing": "", "knowledge": ""}
+    card = {"uuid": "u", "call": "1", "indicator": "info", "codes": "", "orders": "", "grounds": "", "repeat": False}
+    outcomes = text("SELECT outcome FROM calls UNION ALL SELECT rule FROM cards")
+    with database.writing() as connection:
+        told = config()
+        told.attributes["connection"] = connection
+        command.downgrade(told, "0003")
+        connection.execute(calls.insert(), [{**call, "outcome": "R1,R7"}, {**call, "id": "2", "outcome": "silent"}])
+        connection.execute(cards.insert(), {**card, "rule": "R7"})
+        command.upgrade(told, "0004")
+        renamed = sorted(connection.execute(outcomes).scalars())
+        command.downgrade(told, "0003")
+        assert sorted(connection.execute(outcomes).scalars()) == ["R1,R7", "R7", "silent"]
+    assert renamed == ["dry-needling/R1,dry-needling/R7", "dry-needling/R7", "silent"]

@@ -80,11 +80,15 @@ def test_a_call_is_kept_with_its_cards_and_suggestions_and_nothing_of_the_patien
     (kept,) = rows(database, calls)
     assert kept["received"] == "2026-11-23T17:30:00.000+00:00"
     assert (kept["service"], kept["hook"], kept["client"]) == ("dry-needling-order-select", "order-select", "")
-    assert (kept["outcome"], kept["orders"], kept["missing"]) == ("R1", 1, "patient,procedures")
+    assert (kept["outcome"], kept["orders"], kept["missing"]) == ("dry-needling/R1", 1, "patient,procedures")
     assert 100 < kept["microseconds"] < 5_000_000
     assert kept["knowledge"].startswith("1.")
     (kept_card,) = rows(database, cards)
-    assert (kept_card["uuid"], kept_card["rule"], kept_card["indicator"]) == (card["uuid"], "R1", "warning")
+    assert (kept_card["uuid"], kept_card["rule"], kept_card["indicator"]) == (
+        card["uuid"],
+        "dry-needling/R1",
+        "warning",
+    )
     assert (kept_card["codes"], kept_card["repeat"]) == ("20560", False)
     names = {row["uuid"]: row["name"] for row in rows(database, suggestions)}
     assert [names[s["uuid"]] for s in card["suggestions"]] == ["remove-order", "refer-exercise"]

@@ -72,7 +72,7 @@ def test_an_overridden_card_is_not_shown_again_and_that_is_recorded_and_counted(
     assert app.extensions["store"].recorder.settle()
     with database.reading() as connection:
         kept = connection.execute(select(cards.c.rule, cards.c.repeat).order_by(cards.c.repeat)).fetchall()
-    assert [tuple(row) for row in kept] == [("R1", False), ("R1", True)]
+    assert [tuple(row) for row in kept] == [("dry-needling/R1", False), ("dry-needling/R1", True)]
     text = client.get("/metrics").text
     assert 'cds_repeats_withheld_total{service="dry-needling-order-sign"} 1.0' in text
 

@@ -90,7 +90,7 @@ def test_the_heaviest_lines_fit_too_and_what_is_not_seen_is_still_said(rule):
     assert count(written.text) <= MOST_WORDS
     assert "**Not seen:** " in written.text
     assert written.text.endswith(KNOWLEDGE.identity.closing)
-    assert f"[Evidence](http://127.0.0.1:8080/evidence#{rule.id})" in written.text
+    assert f"[Evidence](http://127.0.0.1:8080/evidence/dry-needling#dry-needling-{rule.id})" in written.text
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)

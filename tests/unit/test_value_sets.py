@@ -213,7 +213,7 @@ def test_a_site_adds_codes_without_touching_the_package(tmp_path):
 def test_a_wrong_site_file_is_refused_by_name(changes, must_say, tmp_path):
     site_file(tmp_path, **changes)
     with pytest.raises(KnowledgeError) as refused:
-        value_set_files.load(FOLDER, tmp_path)
+        value_set_files.check_known(value_set_files.of_site(tmp_path), {"dry-needling-orders"})
     assert str(refused.value) == must_say
 
 
@@ -303,4 +303,24 @@ def test_a_site_can_leave_out_more_seventh_characters_but_none_less(tmp_path):
 
 def test_a_folder_without_codes_of_other_systems_knows_none(tmp_path):
     site_file(tmp_path)
-    assert value_set_files.load(tmp_path).of_code(GM, "M54.5") is None
+    assert value_set_files.load(tmp_path).of_code("http://hl7.org/fhir/sid/icpc-2", "L03") is None
+
+
+RXNORM, PCS = "http://www.nlm.nih.gov/research/umls/rxnorm", "urn:oid:2.16.840.1.113883.6.4"
+
+
+@pytest.mark.parametrize("system", [RXNORM, PCS, GM, "http://hl7.org/fhir/sid/ndc", "http://hl7.org/fhir/sid/cvx"])
+def test_code_systems_that_no_guideline_needs_to_name_are_known(system, tmp_path):
+    """A code of theirs is something else, not "coded in a system this service does not know"."""
+    site_file(tmp_path)
+    assert value_set_files.load(tmp_path).of_code(system, "1049221") == frozenset()
+
+
+def test_a_guidelines_own_files_make_a_system_known_and_a_sites_few_local_codes_do_not(tmp_path):
+    """The words of a local code that a site did not add still count."""
+    site_file(tmp_path)
+    local = {"coding": [{"system": "https://clinic.example.org", "code": "X", "display": "Low back pain"}]}
+    assert value_set_files.load(tmp_path).of_concept(local).coded
+    with_site = value_set_files.load(FOLDER, tmp_path).of_concept(local)
+    assert not with_site.coded
+    assert with_site.value_sets

@@ -32,10 +32,25 @@ function service() {
   return chosen(at("hook"), told.services);
 }
 
+function offered(kind) {
+  return told.choices[service().guideline][kind] ?? [];
+}
+
+// What can be ordered and added is the guideline's: it changes with the service.
+function offer() {
+  const unstated = () => element("option", { value: "" }, "Not stated");
+  at("order").replaceChildren();
+  options(at("order"), offered("order"));
+  at("site").replaceChildren(unstated(), ...offered("site").map((site, index) => element("option", { value: String(index) }, site.label)));
+  at("reason").replaceChildren(unstated(), ...offered("problem").map((problem, index) => element("option", { value: String(index) }, problem.label)));
+  at("problem").replaceChildren();
+  options(at("problem"), offered("problem"), 2);
+}
+
 function draftOrder(patientId) {
-  const order = chosen(at("order"), told.choices.order);
-  const site = chosen(at("site"), told.choices.site);
-  const reason = chosen(at("reason"), told.choices.problem);
+  const order = chosen(at("order"), offered("order"));
+  const site = chosen(at("site"), offered("site"));
+  const reason = chosen(at("reason"), offered("problem"));
   return {
     resourceType: "ServiceRequest", id: "preview-order", status: "draft", intent: "order",
     code: { coding: [order.code], text: order.label },
@@ -56,14 +71,15 @@ function prefetch() {
 }
 
 function callRequest() {
+  const { hook } = service();
   const patientId = resources("Patient")[0].id;
-  const order = draftOrder(patientId);
-  const selected = service().hook === "order-select" ? { selections: [`ServiceRequest/${order.id}`] } : {};
+  const order = ["order-select", "order-sign"].includes(hook) ? draftOrder(patientId) : null;
   return {
-    hook: service().hook, hookInstance: uuid(),
+    hook, hookInstance: uuid(),
     context: {
-      userId: "Practitioner/preview", patientId, ...selected,
-      draftOrders: { resourceType: "Bundle", type: "collection", entry: [{ resource: order }] },
+      userId: "Practitioner/preview", patientId,
+      ...(hook === "order-select" ? { selections: [`ServiceRequest/${order.id}`] } : {}),
+      ...(order ? { draftOrders: { resourceType: "Bundle", type: "collection", entry: [{ resource: order }] } } : {}),
     },
     prefetch: prefetch(),
   };
@@ -81,7 +97,7 @@ async function ask() {
   const request = callRequest();
   const path = `cds-services/${service().id}`;
   const called = await post(path, request);
-  const traced = await post("preview/trace", request);
+  const traced = await post(`preview/trace?service=${service().id}`, request);
   if (turn !== latest) return; // a newer change is being answered already
   show(called, path);
   explain(traced);
@@ -117,7 +133,7 @@ function explain({ status, answer }) {
     element("table", { class: "rules" },
       element("thead", {}, element("tr", {}, ...["Rule", "Outcome", "Because"].map((name) => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...decision.rules.map((rule) => element("tr", { class: rule.outcome === "fired" ? "fired" : "" },
-        element("th", { scope: "row" }, element("a", { href: `evidence#${rule.rule}` }, rule.rule), ` ${rule.name.replaceAll("-", " ")}`),
+        element("th", { scope: "row" }, element("a", { href: `evidence/${answer.trace.guideline}#${answer.trace.guideline}-${rule.rule}` }, rule.rule), ` ${rule.name.replaceAll("-", " ")}`),
         element("td", {}, rule.outcome), element("td", {}, rule.because.join("; "))))))));
   const orders = status === 200 ? answer.trace.orders.map((order) => element("p", {}, `${order.display}: ${order.outcome}.`)) : [];
   at("why").replaceChildren(...orders, ...tables);
@@ -170,7 +186,7 @@ async function usePatient() {
 }
 
 function addProblem() {
-  const { code } = chosen(at("problem"), told.choices.problem);
+  const { code } = chosen(at("problem"), offered("problem"));
   chart.entry.push({ resource: {
     resourceType: "Condition", id: `added-${chart.entry.length}`, clinicalStatus: ACTIVE, code: { coding: [code] },
     subject: { reference: `Patient/${resources("Patient")[0].id}` },
@@ -180,12 +196,10 @@ function addProblem() {
 }
 
 options(at("patient"), told.patients, Math.max(0, told.patients.indexOf("Enoch")));
-options(at("order"), told.choices.order);
-at("site").append(...told.choices.site.map((site, index) => element("option", { value: String(index) }, site.label)));
-at("reason").append(...told.choices.problem.map((problem, index) => element("option", { value: String(index) }, problem.label)));
-options(at("problem"), told.choices.problem, 2);
-options(at("hook"), told.services.map((found) => ({ label: found.hook })));
-["order", "site", "reason", "hook"].forEach((id) => at(id).addEventListener("change", ask));
+options(at("hook"), told.services.map((found) => ({ label: Object.keys(told.choices).length > 1 ? found.id : found.hook })));
+offer();
+["order", "site", "reason"].forEach((id) => at(id).addEventListener("change", ask));
+at("hook").addEventListener("change", () => { offer(); ask(); });
 at("patient").addEventListener("change", usePatient);
 at("add").addEventListener("click", addProblem);
 at("use").addEventListener("click", useOwn);
