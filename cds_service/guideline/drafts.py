@@ -95,7 +95,8 @@ class Drafts:
 
 def of_patient(patient_id: str) -> Drafts:
     """Return what stands in the place of orders where there are none: the patient."""
-    return Drafts((Draft(Entry(f"Patient/{patient_id}", "this patient")),))
+    patient = {"resourceType": "Patient", "id": patient_id}
+    return Drafts((Draft(Entry(f"Patient/{patient_id}", "this patient"), resource=patient),))
 
 
 def read(

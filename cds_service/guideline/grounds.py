@@ -75,6 +75,11 @@ def described(problem: Problem, today: date) -> str:
     return f"{shown} ({', '.join(details)})" if details else shown
 
 
+def of_problems(fact: str, role: str, problems: Iterable[Problem], today: date) -> tuple[Ground, ...]:
+    """Return a ground for each problem, entries of the same words once."""
+    return tuple(Ground(fact, role, (p.entry,), described(p, today)) for p in each_once(problems))
+
+
 def scored(score: Score) -> str:
     """Return a score with its scale and day."""
     return f"{score.points:g} of 10 on {score.day.isoformat()}"

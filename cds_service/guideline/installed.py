@@ -80,5 +80,9 @@ def _load(folder: Path) -> object:
     if spec is None or spec.loader is None:
         raise ImportError(f"{folder} is no package")
     module = sys.modules[folder.name] = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, _OBJECT)
+    try:
+        spec.loader.exec_module(module)
+        return getattr(module, _OBJECT)
+    except _FAULTS:
+        del sys.modules[folder.name]
+        raise

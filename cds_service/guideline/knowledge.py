@@ -141,8 +141,11 @@ def fingerprint(folder: Path) -> str:
 
 
 def _check_names(content: Rules) -> None:
-    """Refuse rules whose full name is longer than records have room for."""
+    """Refuse rules whose full name is longer than records have room for, or whose topic another rule has."""
+    topics: dict[str, str] = {}
     for rule in content.table.rules:
+        if rule.topic and (other := topics.setdefault(rule.topic, rule.id)) != rule.id:
+            raise KnowledgeError(f"rules.toml: rule {rule.id}: topic: is that of rule {other} already")
         if len(f"{content.identity.id}/{rule.id}") > LONGEST_NAME:
             raise KnowledgeError(
                 f"rules.toml: rule {rule.id}: id: must have at most {LONGEST_NAME} characters with the guideline's"
