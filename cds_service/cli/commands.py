@@ -25,6 +25,7 @@ _ELSEWHERE = {
     "check": ("cds_service.cli.check", "check"),
     "call": ("cds_service.cli.call", "call"),
     "services": ("cds_service.cli.call", "services"),
+    "new": ("cds_service.cli.new", "new"),
     "report": ("cds_service.cli.store", "report_command"),
     "diff": ("cds_service.cli.backtest", "diff"),
     "deploy": ("cds_service.cli.deploy", "deploy"),
