@@ -100,12 +100,12 @@ def answer(
     with conformance.bounded():
         drafts = service.drafts(request)
         chart, outcomes = _chart(service, request, drafts, support)
-        step()
         try:
+            step()
             guidance = service.advise(request, drafts, chart, today)
+            step()
         except CdsError as refused:
             raise _with_outcomes(refused, outcomes) from None
-    step()
     withheld: frozenset[str] = frozenset()
     if support.repeats and guidance.advice:
         withheld = support.repeats(request, service, guidance.advice)
@@ -115,7 +115,7 @@ def answer(
 
 
 def _with_outcomes(refused: CdsError, outcomes: Mapping[str, FetchOutcome]) -> CdsError:
-    """Return a guideline's refusal with what became of each fetch, in a 412 in words too (P2)."""
+    """Return a refusal with what became of each fetch, in a 412 in words too (P2)."""
     error = refused
     if isinstance(refused, PrefetchMissing) and refused.key in outcomes:
         error = refused.because(outcomes[refused.key].words)

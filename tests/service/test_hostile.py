@@ -11,8 +11,9 @@ import orjson
 import pytest
 import responses
 
+from cds_service import call as call_module
 from cds_service.call import Support, answer
-from cds_service.errors import PrefetchMissing
+from cds_service.errors import PrefetchMissing, Unavailable
 from cds_service.fhir.client import Limits
 from cds_service.fhir.fetch import FhirAccess
 from cds_service.fhir.outcomes import FetchOutcome
@@ -314,6 +315,28 @@ def test_a_server_that_was_not_asked_does_not_read_as_if_nothing_was_to_be_had(
     assert said.endswith(f" ({outcome})")
     assert unnamed == "prefetch.conditions is required for this order and was not sent"
     assert next(line for line in lines if line["event"] == "refused")["fetched"]["conditions"] == outcome
+
+
+def test_a_call_past_its_deadline_still_says_what_became_of_its_fetches(registry, monkeypatch):
+    """R9: the slow server is why."""
+
+    asked = []
+    real = FhirAccess.fetch
+
+    def fetch(self, *parts):
+        asked.append(self)
+        return real(self, *parts)
+
+    def past() -> None:
+        if asked:
+            raise Unavailable("past")
+
+    monkeypatch.setattr(FhirAccess, "fetch", fetch)
+    monkeypatch.setattr(call_module, "step", past)
+    lacking = {**request(order=needling()), "prefetch": {}, "fhirServer": "https://ehr.example.org/fhir"}
+    with pytest.raises(Unavailable) as refused:
+        call(lacking, registry)
+    assert refused.value.fetched["conditions"] == "not-listed"
 
 
 def test_each_outcome_has_words_of_its_own():
