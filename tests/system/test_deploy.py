@@ -26,7 +26,8 @@ SITE = Settings(
     workers=3,
     jwt="services",
     issuers_file="/etc/cds-service/issuers.toml",
-    fhir_servers='https://ehr.example.org/fhir, https://b.example.org/"100%"',
+    fhir_servers="https://ehr.example.org/fhir",
+    jwt_audiences='https://cds.example.org/"100%"',
     database_url=f"postgresql://cds:{PASSWORD}@db.example.org/cds",
     hash_key="k" * 40,
 )
@@ -94,9 +95,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
 
 def test_a_value_with_quotes_and_percent_signs_reaches_the_service_as_it_is():
     """In a unit, a percent sign begins a specifier and a quote ends a value."""
-    assert r'Environment="CDS_FHIR_SERVERS=https://ehr.example.org/fhir, https://b.example.org/\"100%%\""' in rendered(
-        "systemd", SITE
-    )
+    assert r'Environment="CDS_JWT_AUDIENCES=https://cds.example.org/\"100%%\""' in rendered("systemd", SITE)
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="prometheus is not installed")
@@ -157,6 +156,6 @@ def test_wrong_settings_print_no_configuration():
 
 
 def test_every_file_of_the_folder_can_be_printed():
-    folder = Path(rendered.__code__.co_filename).parent / "deploy"
+    folder = Path(rendered.__code__.co_filename).parent.parent / "deploy"
     files = {path.name for path in folder.iterdir() if path.suffix in (".conf", ".yaml", ".json", ".service")}
     assert len(files) == 5
