@@ -122,6 +122,8 @@ def faults(registry: Registry, case: Case, share: float, seed: int) -> Iterator[
                 continue
             if own == ("id",) and isinstance(value, str) and not absent:
                 continue  # another id, of another resource
+            if own == ("onsetString",) and isinstance(value, str) and not absent:
+                continue  # an onset in words, which is one that is stated
             found = _tried(registry, case, place, value, removed=False)
             if found != without:
                 yield Fault(case.folder.name, place, value, found, without)

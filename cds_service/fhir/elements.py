@@ -15,7 +15,7 @@ from cds_service.limits import MOST_CODINGS
 _DATES: Final = ("DateTime", "Date", "Instant")
 _OTHER_DATES: Final = frozenset({"issued", "authoredOn"})
 _ENDS: Final = ("start", "end")
-_REFERENCES: Final = frozenset({"encounter", "patient", "requester", "subject"})
+_REFERENCES: Final = frozenset({"encounter", "medicationReference", "patient", "requester", "subject"})
 _STATUSES: Final = {"clinicalStatus": statuses.clinical, "verificationStatus": statuses.verification}
 
 

@@ -46,7 +46,7 @@ _THE_LIST: Final[Mapping[str, str]] = {"category": "problem", "clinical-status":
 
 
 @dataclass(slots=True)
-class Sent:
+class Contents:
     """What one value of a prefetch holds.
 
     Attributes:
@@ -70,42 +70,42 @@ def better(one: Availability, other: Availability) -> Availability:
     return max(one, other, key=_RANKS.index)
 
 
-def read(value: object, expected: str) -> Sent:
+def read(value: object, expected: str) -> Contents:
     """Read a value of a prefetch.
 
     Args:
         value: a Bundle, a single resource, an OperationOutcome, or whatever a client makes of one (P1, P3).
         expected: the type that the key's template asks for, or "" for a key of the client's own (V1).
     """
-    sent = Sent()
-    _read(value, expected, sent, DEEPEST)
-    return sent
+    contents = Contents()
+    _read(value, expected, contents, DEEPEST)
+    return contents
 
 
-def _read(value: Any, expected: str, sent: Sent, levels: int) -> None:
+def _read(value: Any, expected: str, contents: Contents, levels: int) -> None:
     if not is_resource(value) or value["resourceType"] == "OperationOutcome":
-        sent.note(expected, Availability.FAILED)
+        contents.note(expected, Availability.FAILED)
     elif value["resourceType"] == "Bundle":
-        _read_bundle(value, expected, sent, levels)
+        _read_bundle(value, expected, contents, levels)
     elif value["resourceType"] in CONTAINERS:
-        _read_inner(held_in(value), expected, sent, levels)
+        _read_inner(held_in(value), expected, contents, levels)
     else:
         kind = value["resourceType"]
-        sent.resources.setdefault(kind, []).append(value)
+        contents.resources.setdefault(kind, []).append(value)
         # Under the key of its template it is the answer to it; else it is one of a list that nobody sent.
-        sent.note(kind, Availability.PREFETCHED if kind == expected else Availability.PARTIAL)
+        contents.note(kind, Availability.PREFETCHED if kind == expected else Availability.PARTIAL)
 
 
-def _read_inner(inner: Sequence[Resource], expected: str, sent: Sent, levels: int) -> None:
+def _read_inner(inner: Sequence[Resource], expected: str, contents: Contents, levels: int) -> None:
     """Read what a batch-response, Parameters or a List holds; of several, which one answers the key only it can say."""
     for part in inner if levels else ():
-        _read(part, expected if len(inner) == 1 else "", sent, levels - 1)
+        _read(part, expected if len(inner) == 1 else "", contents, levels - 1)
 
 
-def _read_bundle(bundle: Resource, expected: str, sent: Sent, levels: int) -> None:
+def _read_bundle(bundle: Resource, expected: str, contents: Contents, levels: int) -> None:
     entries = bundle.get("entry")
     if not isinstance(entries, list | None):
-        sent.note(expected, Availability.FAILED)
+        contents.note(expected, Availability.FAILED)
         return
     found: dict[str, list[Resource]] = {}
     broken: list[int] = []
@@ -121,17 +121,17 @@ def _read_bundle(bundle: Resource, expected: str, sent: Sent, levels: int) -> No
     inner = [resource for kind in CONTAINERS for resource in found.pop(kind, ())]
     failed = bool(found.pop("OperationOutcome", ())) and not all(map(_says_nothing_found, entries or ()))
     for kind, resources in found.items():
-        sent.resources.setdefault(kind, []).extend(resources)
-    sent.broken += broken
-    _read_inner(inner, expected, sent, levels)
+        contents.resources.setdefault(kind, []).extend(resources)
+    contents.broken += broken
+    _read_inner(inner, expected, contents, levels)
     own = _own_types(bundle, expected)
     for kind in [kind for kind in own if kind in found] or dict.fromkeys((*own, *_matched_types(bundle))):
         if kind in found:
             matches = len(found[kind]) if kind in own else None
             part = failed or is_cut_off(bundle, matches) or is_narrowed(bundle, kind)
-            sent.note(kind, Availability.PARTIAL if part else Availability.PREFETCHED)
+            contents.note(kind, Availability.PARTIAL if part else Availability.PREFETCHED)
         elif not (found or inner):
-            sent.note(kind, _state_of_empty(bundle, kind, failed=failed or bool(broken)))
+            contents.note(kind, _state_of_empty(bundle, kind, failed=failed or bool(broken)))
 
 
 def _state_of_empty(bundle: Resource, kind: str, *, failed: bool) -> Availability:

@@ -41,12 +41,12 @@ def gather(
         if value is None:  # looked for, none on file
             of_keys[key] = Availability.EMPTY
             continue
-        sent = lists.read(value, types.get(key, ""))
-        for kind, resources in sent.resources.items():
+        contents = lists.read(value, types.get(key, ""))
+        for kind, resources in contents.resources.items():
             by_type.setdefault(kind, []).extend(resources)
-        unreadable.extend(f"prefetch.{key if key in queries else 'other'} entry {number}" for number in sent.broken)
-        of_keys[key] = sent.states.pop(types.get(key, ""), Availability.ABSENT)
-        for kind, state in sent.states.items():
+        unreadable.extend(f"prefetch.{key if key in queries else 'other'} entry {number}" for number in contents.broken)
+        of_keys[key] = contents.states.pop(types.get(key, ""), Availability.ABSENT)
+        for kind, state in contents.states.items():
             elsewhere[kind] = lists.better(state, elsewhere.get(kind, Availability.ABSENT))
     availability = {
         key: lists.better(of_keys.get(key, Availability.ABSENT), elsewhere.get(kind, Availability.ABSENT))

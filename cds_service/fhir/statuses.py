@@ -15,6 +15,7 @@ _VERIFICATION: Final = {
     word: frozenset({word})
     for word in ("unconfirmed", "provisional", "differential", "confirmed", "refuted", "entered-in-error")
 }
+_ABSENT: Final[frozenset[str]] = frozenset()
 _NO_STATUS: Final = frozenset({"unknown"})
 """R5's and STU3's word for no status."""
 
@@ -59,6 +60,8 @@ _UNKNOWN: Final = "?"
 
 
 def _read(status: Any, known: Mapping[str, frozenset[str]]) -> frozenset[str] | None:
+    if status is None:
+        return _ABSENT
     try:
         (coding,) = status["coding"]
         return known[coding["code"]]  # what almost every status is

@@ -89,17 +89,16 @@ class _Reader:
         self.found = CareRead()
         self._value_sets = value_sets
         self._sought = sought
+        self._tried = frozenset({sought.therapy, sought.tried})
         self._today = today
 
     def is_therapy(self, concept: object) -> bool:
         """Return whether a concept is a therapy that is looked for."""
         return self._sought.therapy in self._value_sets.of_concept(concept).value_sets
 
-    def was_tried(self, concept: object) -> bool:
+    def was_tried(self, concept: Concept) -> bool:
         """Return whether a concept is care that may have been tried."""
-        return not {self._sought.therapy, self._sought.tried}.isdisjoint(
-            self._value_sets.of_concept(concept).value_sets
-        )
+        return not self._tried.isdisjoint(concept.value_sets)
 
     def entry(self, resource: Resource) -> Entry:
         """Name a chart entry by its code."""
@@ -117,7 +116,7 @@ class _Reader:
             if status not in ("completed", "in-progress"):
                 self.found.lost += unread_status(resource) if concept.value_sets else []
                 continue
-            if self.was_tried(resource.get("code")):
+            if self.was_tried(concept):
                 yield _written(resource.get("performedDateTime"), resource.get("performedPeriod")), resource
             elif status == "completed" and self._sought.treatment in concept.value_sets:
                 self._keep(resource, _READ_PROCEDURE, self.found.treated)
@@ -130,7 +129,7 @@ class _Reader:
             status = word(request.get("status"))
             if status not in ("", "active", "completed", "on-hold") or is_true(request.get("doNotPerform")):
                 continue
-            if not self.was_tried(request.get("code")):
+            if not self.was_tried(self._value_sets.of_concept(request.get("code"))):
                 continue
             if not status:
                 self.found.lost += unread_status(request)
@@ -157,7 +156,8 @@ class _Reader:
     def keep_latest(self, therapies: list[_Dated]) -> None:
         """Keep the latest therapy: one is enough to say that care was tried."""
         if therapies:
-            _, resource = max(therapies, key=_latest)
+            latest = max(written for written, _ in therapies)
+            resource = max((found for written, found in therapies if written == latest), key=reference_to)
             names = _READ_PROCEDURE if resource["resourceType"] == "Procedure" else _READ_REQUEST
             self._keep(resource, names, self.found.care_tried)
 
@@ -202,11 +202,6 @@ def _performed(resource: Resource) -> tuple[FhirDate | None, FhirDate | None]:
         return None, None
     start, end = dates.parse(period.get("start")), dates.parse(period.get("end"))
     return start or end, end or start
-
-
-def _latest(item: _Dated) -> tuple[str, str]:
-    written, resource = item
-    return written, reference_to(resource)
 
 
 def _written(when: object, period: object = None) -> str:

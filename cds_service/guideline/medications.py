@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+from cds_service.fhir import elements
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart
 from cds_service.fhir.concepts import Concept
+from cds_service.fhir.shapes import in_r4
 from cds_service.fhir.statuses import word
 from cds_service.fhir.value_sets import ValueSets
-from cds_service.guideline.conditions import entry_of
-from cds_service.guideline.findings import Medication
+from cds_service.guideline.conditions import entry_of, lost_elements, unread_status
+from cds_service.guideline.findings import Entry, Medication
+
+_READ = ("status", "medicationCodeableConcept", "medicationReference")
 
 
-def read(chart: Chart, value_sets: ValueSets) -> tuple[Medication, ...]:
+@dataclass(slots=True)
+class MedicationsRead:
+    """What became of medication requests: those that mean something, and elements that could not be read."""
+
+    medications: list[Medication] = field(default_factory=list)
+    lost: list[Entry] = field(default_factory=list)
+
+
+def read(chart: Chart, value_sets: ValueSets) -> MedicationsRead:
     """Read the patient's active medication requests that mean or say something to the guideline."""
-    found = []
-    for request in chart.entries("MedicationRequest"):
-        if word(request.get("status")) != "active":
+    found = MedicationsRead()
+    for sent in chart.entries("MedicationRequest"):
+        request = in_r4(sent)
+        if word(request.get("status")) not in ("", "active"):
             continue
         concept = _concept(request, chart, value_sets)
-        if concept.kinds:
-            found.append(Medication(entry_of(request, concept), concept))
-    return tuple(found)
+        if not concept.kinds:
+            continue
+        if not word(request.get("status")):
+            found.lost += unread_status(request)
+            continue
+        found.lost += lost_elements(request, elements.read(request, _READ).lost)
+        found.medications.append(Medication(entry_of(request, concept), concept))
+    return found
 
 
 def _concept(request: Resource, chart: Chart, value_sets: ValueSets) -> Concept:
     """Return what is requested: medicationCodeableConcept, the Medication referred to, or the reference's words."""
-    coded = request.get("medicationCodeableConcept")
-    if isinstance(coded, dict):
-        return value_sets.of_concept(coded)
+    coded = value_sets.of_concept(request.get("medicationCodeableConcept"))
+    if not coded.empty:
+        return coded
     reference = request.get("medicationReference")
     if not isinstance(reference, dict):
         return Concept()

@@ -32,10 +32,11 @@ def read(sources: Sources) -> NeedlingFindings:
     )
     given = care.read(chart, value_sets, sought, sources.drafts.active, today)
     pain = scores.read(chart, value_sets, _PAIN, score_windows(given.sessions, today))
+    medicines = medications.read(chart, value_sets)
     return NeedlingFindings(
         problems=found.problems,
         unreadable=tuple(sorted({*found.unreadable, *given.unreadable, *pain.unreadable})),
-        lost=tuple(sorted({*found.lost, *given.lost, *pain.lost})),
+        lost=tuple(sorted({*found.lost, *given.lost, *pain.lost, *medicines.lost})),
         unrelated=found.unrelated,
         others=chart.foreign,
         problem_list=found.problem_list,
@@ -46,7 +47,7 @@ def read(sources: Sources) -> NeedlingFindings:
         care_tried=tuple(given.care_tried),
         active_therapy=tuple(given.active_therapy),
         procedures_missing=not chart.obtained("procedures"),
-        medications=medications.read(chart, value_sets),
+        medications=tuple(medicines.medications),
         birth=parse((chart.patient or {}).get("birthDate")),
     )
 

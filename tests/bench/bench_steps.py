@@ -37,6 +37,12 @@ class Call:
         self.sources = Sources(self.service.drafts(self.request), self.gather(), self.knowledge, DAY)
         self.decided = decide_orders(self.guideline, self.sources)
 
+    @property
+    def afresh(self):
+        """Return the sources as those of a new call: what is read of a chart is counted for one."""
+        self.sources.chart._chosen = 0
+        return self.sources
+
     def gather(self):
         context = self.request.context
         return gather(context.patient_id, self.request.prefetch, self.service.queries, self.request.draft_orders)
@@ -60,12 +66,12 @@ def test_drafts(benchmark, call):
 
 
 def test_findings(benchmark, call):
-    assert benchmark(lambda: call.guideline.read(call.sources)).problems
+    assert benchmark(lambda: call.guideline.read(call.afresh)).problems
 
 
 def test_decide(benchmark, call):
     """Findings and what follows from them."""
-    assert not benchmark(lambda: decide_orders(call.guideline, call.sources))[0].decision.rule.silent
+    assert not benchmark(lambda: decide_orders(call.guideline, call.afresh))[0].decision.rule.silent
 
 
 def test_compose(benchmark, call):

@@ -10,7 +10,7 @@ from cds_service.fhir.chart import Availability
 from cds_service.fhir.concepts import Concept
 from cds_service.fhir.prefetch import gather
 from cds_service.fhir.value_sets import ValueSets
-from cds_service.guideline import care, conditions, drafts, scores
+from cds_service.guideline import care, conditions, drafts, medications, scores
 from cds_service.guideline.care import CareSought
 from cds_service.guideline.conditions import entry_of
 from cds_service.guideline.findings import Entry, Findings
@@ -476,3 +476,27 @@ def test_a_birth_date_and_a_code_that_cannot_be_read_are_named(knowledge, today)
     read = conditions.read(chart(patient, odd), knowledge.value_sets, today)
     assert [problem.concept.value_sets for problem in read.problems] == [{"low-back-pain"}]
     assert [entry.display for entry in read.lost] == ["birthDate", "code.coding.code"]
+
+
+WARFARIN = {"resourceType": "MedicationRequest", "id": "m", "status": "active", "subject": {"reference": "Patient/p1"}}
+
+
+@pytest.mark.parametrize(
+    ("elements", "read", "lost"),
+    [
+        ({"medicationCodeableConcept": {"text": "Warfarin"}}, 1, []),
+        ({"medication": {"concept": {"text": "Warfarin"}}}, 1, []),  # R5
+        ({"medicationCodeableConcept": None, "medicationReference": {"display": "Warfarin 5 mg"}}, 1, []),
+        ({"medicationCodeableConcept": {}, "medicationReference": {"display": "Warfarin"}}, 1, []),
+        ({"medicationCodeableConcept": {"text": "Warfarin", "coding": [{"code": {"a": 5}}]}}, 1, ["code"]),
+        ({"medicationCodeableConcept": {"text": "Warfarin"}, "status": ["active"]}, 0, ["status"]),
+        ({"medicationCodeableConcept": {"text": "Warfarin"}, "status": " Active"}, 1, []),
+        ({"medicationCodeableConcept": {"text": "Warfarin"}, "status": "stopped"}, 0, []),
+        ({"medicationCodeableConcept": {"text": "Aspirin"}, "status": ["active"]}, 0, []),
+        ({}, 0, []),
+    ],
+)
+def test_medications_in_every_shape(elements, read, lost, knowledge):
+    found = medications.read(chart({**WARFARIN, **elements}), knowledge.value_sets)
+    assert len(found.medications) == read
+    assert [entry.display.rpartition(".")[2] for entry in found.lost] == lost
