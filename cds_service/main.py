@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +18,13 @@ from cds_service.guideline import installed
 from cds_service.guideline.knowledge import SiteConfiguration
 from cds_service.guideline.services import CdsService, Registry, load_services
 from cds_service.settings import Settings, listed
+from cds_service.store.database import database_url
+from cds_service.store.private_files import open_to_everybody
+from cds_service.store.pseudonyms import KEY_FILE
 from cds_service.web.app import create_app, local_time
+
+_FILES_WITH_SECRETS = ("CDS_CONFIG_FILE", "CDS_HASH_KEY_FILE", "CDS_DATABASE_URL_FILE")
+"""Environment variables that name files in which a secret can stand."""
 
 
 def create(settings: Settings | None = None, clock: Callable[[], datetime] = local_time) -> Flask:
@@ -40,13 +46,30 @@ def serve() -> Flask:
     connection.
     """
     try:
-        app = create()
+        settings = Settings.from_environ(os.environ)
+        app = create(settings)
     except (KnowledgeError, SettingsError) as error:
         sys.stderr.write(f"Cannot start: {error}\n")
         raise SystemExit(EXIT_MISCONFIGURED) from None
+    for exposure in exposures(settings, os.environ):
+        telemetry.log().warning("exposed", reason=exposure)
     threading.excepthook = telemetry.log_defect
     spare_the_collector()
     return app
+
+
+def exposures(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """Return in words what makes it easy for others to read or change what the service keeps on this machine."""
+    folder = Path(settings.data_folder)
+    database = database_url(settings.database_address)
+    own = [folder, folder / KEY_FILE]
+    if database.get_backend_name() == "sqlite" and database.database:
+        own.append(Path(database.database))
+    named = [Path(environ[name]) for name in _FILES_WITH_SECRETS if environ.get(name)]
+    found = [f"every user of this machine can read {path}: chmod o= {path}" for path in open_to_everybody(own + named)]
+    if os.geteuid() == 0:
+        found.append("the service runs as root, and needs no rights at all: give it a user of its own")
+    return found
 
 
 def spare_the_collector() -> None:

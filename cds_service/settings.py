@@ -26,8 +26,8 @@ _SWITCH = ("", "on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
-def _setting(default: Any, text: str, *, low: int | None = None, high: int | None = None, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"help": text, "low": low, "high": high, "secret": secret})
+def _setting(default: Any, text: str, *, secret: bool = False, **limits: int) -> Any:
+    return field(default=default, repr=not secret, metadata={"help": text, "secret": secret, **limits})
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,7 @@ class Settings:
         2000, "Feedback entries a client may send in a minute to each worker; more get 429. 0: without limit.", low=0
     )
     call_milliseconds: int = _setting(
-        2000,
-        "Time for a whole call, computing, waiting and fetching; then 503. Half of it is for waiting.",
-        low=50,
+        2000, "Time for a whole call, computing, waiting and fetching; then 503. Half of it is for waiting.", low=50
     )
     max_resources: int = _setting(20_000, "Resources that the prefetch of one call may hold.", low=1)
     max_body_bytes: int = _setting(10 * 1024 * 1024, "Largest request body, in bytes; larger ones get 413.", low=1024)
@@ -91,28 +89,23 @@ class Settings:
         15, "Age at which an issuer's key set is asked for again; a removed key is accepted for as long.", low=1
     )
     key_set_stale_minutes: int = _setting(
-        240,
-        "Age up to which a key set is used while its URL does not answer; a removed key is accepted for as long then.",
-        low=1,
+        240, "Age up to which a key set is used while its URL does not answer; a removed key is accepted then.", low=1
     )
     database_url: str = _setting(
-        "sqlite:///cds.sqlite3",
-        "Database of calls, feedback and used tokens, shared by all worker processes: sqlite:/// or postgresql://.",
+        "",
+        "Database of calls, feedback and used tokens: sqlite:/// or postgresql://. Empty: SQLite in the data folder.",
+        secret=True,
     )
     data_folder: str = _setting(
-        ".", "Folder for what belongs to this machine: records that wait for the database, and the key of hashes."
+        "cds-data", "Folder for this machine's own: records that wait for the database, and the key of hashes."
     )
     hash_key: str = _setting(
         "",
-        "Secret key of the hashes that stand for patients and users, the same on all machines of a site. Empty: made "
-        "once and kept in the data folder.",
+        "Key of the hashes that stand for patients and users, the same on all machines. Empty: made in data folder.",
         secret=True,
     )
     repeat_hours: int = _setting(
-        24,
-        "How long a card overridden at order-select is not shown again at order-sign; 0: always shown.",
-        low=0,
-        high=8760,
+        24, "How long a card overridden at order-select is not shown at order-sign; 0: always shown.", low=0, high=8760
     )
     keep_comments: bool = _setting(
         False, "Keep the words that clinicians write in feedback, cut to 500 characters: true or false."
@@ -188,6 +181,11 @@ class Settings:
         return self.jwt in ("services", "everywhere")
 
     @property
+    def database_address(self) -> str:
+        """Return the URL of the database."""
+        return self.database_url or f"sqlite:///{self.data_folder}/cds.sqlite3"
+
+    @property
     def exposed(self) -> bool:
         """Tell whether others than this machine can reach the service, directly or through a proxy."""
         return self.host not in LOOPBACK or urlsplit(self.base_url).hostname not in LOOPBACK
@@ -260,7 +258,7 @@ def _jwt_faults(values: Mapping[str, Any]) -> list[str]:
     elif mode == "" and values.get("host", "127.0.0.1") not in LOOPBACK:
         faults.append("CDS_JWT must be set to listen on an address that others can reach; off must be said")
     try:
-        database_url(values.get("database_url", "sqlite://"))
+        database_url(values.get("database_url") or "sqlite://")
     except ValueError as fault:
         faults.append(f"CDS_DATABASE_URL {fault}")
     return faults
@@ -282,9 +280,9 @@ def _parsed(text: str, default: Any, limits: Mapping[str, Any]) -> Any:
         number = int(text)
     except ValueError:
         raise ValueError("must be a whole number") from None
-    if limits["low"] is not None and number < limits["low"]:
+    if number < limits.get("low", number):
         raise ValueError(f"must be at least {limits['low']}")
-    if limits["high"] is not None and number > limits["high"]:
+    if number > limits.get("high", number):
         raise ValueError(f"must be at most {limits['high']}")
     return number
 

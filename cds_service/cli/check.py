@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from cds_service.cli import terminal
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError, StoreUnavailable
 from cds_service.fhir.servers import AllowList
-from cds_service.main import load_registry
+from cds_service.main import exposures, load_registry
 from cds_service.settings import Settings, settings_or_exit
 from cds_service.store.database import bring_up_to_date
+from cds_service.store.private_files import data_folder
 from cds_service.store.pseudonyms import own_key
 from cds_service.trust.issuers import read as read_issuers
 from cds_service.web.app import local_time
@@ -70,7 +72,7 @@ def _fhir_servers(settings: Settings) -> str:
 def _database(settings: Settings) -> str:
     """Tell whether the database answers; it must where it remembers used tokens."""
     try:
-        bring_up_to_date(settings.database_url)
+        bring_up_to_date(settings.database_address)
     except StoreUnavailable as failure:
         if settings.checks_calls:
             raise SettingsError(f"{_NO_DATABASE} ({failure})") from None
@@ -78,11 +80,17 @@ def _database(settings: Settings) -> str:
     return "answers"
 
 
+def _data_folder(settings: Settings) -> str:
+    """Tell whether records can wait here, and who else can read what is kept."""
+    data_folder(settings.data_folder)
+    return "; ".join(exposures(settings, os.environ)) or "only this user can read it"
+
+
 def _hashes(settings: Settings) -> str:
     """Tell with which key patients and users would be hashed."""
     if settings.hash_key:
         return "with the site's key"
-    own_key(Path(settings.data_folder))
+    own_key(data_folder(settings.data_folder))
     return "with this machine's own key"
 
 
@@ -90,6 +98,7 @@ _LOOKS: Mapping[str, Callable[[Settings], str]] = {
     "content": _content,
     "tokens": _tokens,
     "FHIR servers": _fhir_servers,
+    "data folder": _data_folder,
     "database": _database,
     "hashes": _hashes,
 }

@@ -15,7 +15,8 @@ from cds_service import telemetry
 from cds_service.cli.examples import examples
 from cds_service.errors import SettingsError, StoreUnavailable
 from cds_service.settings import Settings, environment_variable, settings_or_exit
-from cds_service.store.database import bring_up_to_date
+from cds_service.store.database import bring_up_to_date, shown
+from cds_service.store.private_files import data_folder
 from cds_service.web.metrics import FOLDER_PREFIX, SHARED_FOLDER
 
 DATABASE_SECONDS = 1.0
@@ -93,7 +94,8 @@ def _prepare_database(settings: Settings) -> None:
     def prepare() -> None:
         """Try once."""
         try:
-            bring_up_to_date(settings.database_url)
+            data_folder(settings.data_folder)
+            bring_up_to_date(settings.database_address)
         except StoreUnavailable as failure:
             told[0] = str(failure)
         except SettingsError:
@@ -123,5 +125,5 @@ def show_settings() -> None:
         value = getattr(settings, item.name)
         changed = "" if value == item.default else f"  (default {item.default!r})"
         if item.metadata["secret"] and value:
-            value = "(set)"
+            value = shown(value) if item.name == "database_url" else "(set)"
         click.echo(f"{environment_variable(item.name)}={value}{changed}\n    {item.metadata['help']}")

@@ -128,7 +128,7 @@ Found = TypeVar("Found")
 def _from_store(work: Callable[[Database], Found]) -> Found:
     """Do something with the database that the settings name, or say why not and end."""
     try:
-        database = Database(settings_or_exit().database_url)
+        database = Database(settings_or_exit().database_address)
     except SettingsError as error:
         click.echo(f"Wrong settings:\n{error}", err=True)
         raise SystemExit(EXIT_MISCONFIGURED) from None

@@ -58,6 +58,16 @@ def database_url(address: str) -> URL:
     raise ValueError("must begin with sqlite:// or postgresql://")
 
 
+def shown(address: str) -> str:
+    """Return a database URL without what is secret in it, for people to read; nothing of one that cannot be read."""
+    try:
+        url = make_url(address)
+    except ArgumentError:
+        return "***"
+    query = {name: "***" if "pass" in name.lower() else value for name, value in url.query.items()}
+    return url.set(query=query).render_as_string(hide_password=True)
+
+
 class Database:
     """The database, as all parts of one process share it."""
 

@@ -8,17 +8,22 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
+from cds_service.store.private_files import make_private
+
 BUSY_MILLISECONDS = 2000
 """How long one process waits for another's write."""
 
 
-def sqlite_file(url: URL | str) -> Engine:
+def sqlite_file(url: URL) -> Engine:
     """Return the file as an engine; nothing is opened yet.
 
     Use `execution_options(for_writing=True)` for transactions that write.
     """
+    path = url.database
     # Opening a file is cheap, and a connection that nobody holds is closed, whatever becomes of the process.
     engine = create_engine(url, poolclass=NullPool)
+    if path and path != ":memory:":
+        event.listen(engine, "do_connect", lambda *_: make_private(path))  # its log gets the same mode
     event.listen(engine, "connect", _share_between_processes)
     event.listen(engine, "begin", _begin)
     return engine

@@ -35,6 +35,7 @@ from cds_service.settings import LOOPBACK, Settings, listed
 from cds_service.store import retention
 from cds_service.store.database import Database
 from cds_service.store.outbox import Outbox
+from cds_service.store.private_files import data_folder
 from cds_service.store.pseudonyms import Pseudonyms, own_key
 from cds_service.store.recorder import Recorder, Watch
 from cds_service.store.repeats import Repeats
@@ -160,8 +161,8 @@ def _store(settings: Settings, clock: Callable[[], datetime]) -> Store:
     Raises:
         SettingsError: the database's address is wrong, or this machine's key or outbox can neither be read nor made.
     """
-    folder = Path(settings.data_folder)
-    database = Database(settings.database_url)
+    folder = data_folder(settings.data_folder)
+    database = Database(settings.database_address)
     outbox = Outbox(folder)
 
     def state() -> health.StoreState:

@@ -58,12 +58,15 @@ def test_overdue_reviews_are_told_and_keep_nothing_from_starting(check, monkeypa
     assert "OVERDUE: guideline, E1" in told["content"]
 
 
-def test_a_data_folder_that_is_not_there_is_wrong_unless_the_site_gives_the_key(check, tmp_path):
-    code, told = check(CDS_DATA_FOLDER=str(tmp_path / "none"))
+def test_a_data_folder_that_cannot_be_made_is_wrong(check, tmp_path):
+    (tmp_path / "file").touch()
+    away = str(tmp_path / "file" / "none")
+    code, told = check(CDS_DATA_FOLDER=away)
     assert code == 3
     assert told["hashes"].startswith("WRONG: CDS_DATA_FOLDER")
-    code, told = check(CDS_DATA_FOLDER=str(tmp_path / "none"), CDS_HASH_KEY="x" * 16)
-    assert (code, told["hashes"]) == (0, "with the site's key")
+    code, told = check(CDS_DATA_FOLDER=away, CDS_HASH_KEY="x" * 16)
+    assert (code, told["hashes"]) == (3, "with the site's key")
+    assert told["data folder"].startswith("WRONG: CDS_DATA_FOLDER")
 
 
 def test_everything_that_is_wrong_is_told_at_once(check, tmp_path):
