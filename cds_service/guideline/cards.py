@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
-from uuid import UUID, uuid5
 
 from cds_service.guideline import detail, suggestions
 from cds_service.guideline.decided import Decided
@@ -15,13 +14,13 @@ from cds_service.guideline.detail import Detail, Line, Parts
 from cds_service.guideline.findings import Entry
 from cds_service.guideline.grounds import STATED_REASON
 from cds_service.guideline.knowledge import Knowledge
-from cds_service.guideline.suggestions import Occasion
+from cds_service.guideline.suggestions import Occasion, named_uuid
 from cds_service.guideline.table import Note, Rule, holds
 from cds_service.protocol.cards import Card, Indicator, Link
 from cds_service.protocol.request import HookRequest
 
 EXTENSION = "org.dry-needling-cds.explanation"
-_CARDS = UUID("6f1d6a52-6f39-5b0b-9d0e-3c1f6d7c8a11")
+_CARDS = "6f1d6a52-6f39-5b0b-9d0e-3c1f6d7c8a11"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#])")
 
 
@@ -66,13 +65,13 @@ def _advice(request: HookRequest, group: Sequence[Decided], knowledge: Knowledge
     rule = group[0].decision.rule
     notes = _notes(group, knowledge)
     references = sorted(item.draft.entry.reference for item in group)
-    uuid = uuid5(_CARDS, "\n".join((request.hook_instance, request.hook, knowledge.name_of(rule), *references)))
+    uuid = named_uuid(_CARDS, "\n".join((request.hook_instance, request.hook, knowledge.name_of(rule), *references)))
     occasion = Occasion(uuid, request.context.patient_id, today)
     offered = suggestions.compose(occasion, group, knowledge.actions, knowledge.orders)
     written = detail.write(_parts(group, notes, knowledge))
     softened = bool(rule.info_when) and all(holds(rule.info_when, item.facts) for item in group)
     card = Card(
-        uuid=str(uuid),
+        uuid=uuid,
         summary=rule.summary.format(order=knowledge.orders.words([item.draft.kind for item in group])),
         indicator=cast(Indicator, "info" if softened else rule.indicator),
         detail=written.text,
@@ -112,11 +111,14 @@ def _chart_reference(entry: Entry, item: Decided) -> str:
     return "" if entry.reference == item.draft.entry.reference else entry.reference
 
 
-class _Escaped(dict[str, str]):
+class _Escaped:
     """Words for placeholders, escaped when a text asks for them: most texts ask for none."""
 
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
     def __getitem__(self, name: str) -> str:
-        return escaped(super().__getitem__(name))
+        return escaped(self._values[name])
 
 
 def _notes(group: Sequence[Decided], knowledge: Knowledge) -> list[tuple[Note, str]]:

@@ -58,7 +58,7 @@ def read(chart: Chart, value_sets: ValueSets, today: date) -> ConditionsRead:
     telling = value_sets.telling(entries)
     chart.count_as_read(len(telling))
     for resource in telling:
-        if _status(resource, today) is None:
+        if not counts(resource, today):
             continue
         concept = value_sets.of_concept(resource.get("code"))
         if concept.empty:
@@ -204,8 +204,10 @@ def _onset(resource: Resource, chart: Chart) -> FhirDate | None:
 
 
 def _onset_by_age(age: object, chart: Chart) -> FhirDate | None:
+    if not isinstance(age, dict):
+        return None
     birth = dates.parse((chart.patient or {}).get("birthDate"))
-    if birth is None or not isinstance(age, dict):
+    if birth is None:
         return None
     value = age.get("value")
     return dates.at_age(birth, value, age.get("code")) or dates.at_age(birth, value, age.get("unit"))

@@ -182,7 +182,9 @@ def count(text: str) -> int:
     >>> count("**Why:** [Gattie 2017](https://doi.org/10.2519) - yes")
     4
     """
-    return sum(1 for token in _TARGET.sub("]", text).split() if _WORD.search(token))
+    plain = _TARGET.sub("]", text) if "](" in text else text
+    tokens = plain.split()
+    return len(tokens) - sum([not token[0].isalnum() and not _WORD.search(token) for token in tokens])
 
 
 def cut(text: str, longest: int) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from enum import StrEnum
+from functools import cache
+from operator import attrgetter
 from typing import Any, get_type_hints
 
 from cds_service.errors import KnowledgeError
@@ -29,4 +32,13 @@ def _values(name: str, kind: Any) -> tuple[FactValue, ...]:
 
 def mapping(facts: Any) -> dict[str, FactValue]:
     """Return facts by name, as the table takes them."""
-    return {item.name: getattr(facts, item.name) for item in fields(facts)}
+    kind: type = type(facts)
+    names, values = _reader(kind)
+    return dict(zip(names, values(facts), strict=True))
+
+
+@cache
+def _reader(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[FactValue, ...]]]:
+    """Return the names of a class's facts, and what gets their values from an instance."""
+    names = tuple(item.name for item in fields(kind))
+    return names, attrgetter(*names) if len(names) > 1 else lambda facts: (getattr(facts, names[0]),)

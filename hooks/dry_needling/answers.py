@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from cds_service.guideline import courses
 from cds_service.guideline.findings import Entry, Findings, Problem, Recognition, Score, Session
@@ -19,7 +20,7 @@ _ROOT_CODES = frozenset({"lumbar-radiculopathy"})
 _ROOT_WORDS = frozenset({"nerve-root-words", "sciatica-words"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answers:
     """The entries that answer each question, before they are turned into facts, grounds and words."""
 
@@ -44,13 +45,13 @@ class Answers:
     precautions: dict[str, tuple[Entry, ...]]
     today: date
 
-    @property
+    @cached_property
     def headache(self) -> tuple[Problem, ...]:
         """Return headache as the order's reason, or as the only pain on the list."""
         alone = bool(self.entries.reasons) or all(_is_headache(p) for p in self.painful)
         return self.found.headache if alone else ()
 
-    @property
+    @cached_property
     def other_reason(self) -> tuple[OtherReason, Problem | None]:
         """Return what another stated reason is for that has another rule than the first in the table's order."""
         kinds = [(self._kind_of(reason), reason) for reason in self.entries.reasons]
@@ -73,12 +74,12 @@ class Answers:
             return OtherReason.HEADACHE
         return OtherReason.PAIN if reason in self.found.musculoskeletal else OtherReason.NOT_COVERED
 
-    @property
+    @cached_property
     def musculoskeletal(self) -> tuple[Problem, ...]:
         """Return the musculoskeletal pain by code that is in scope, low back pain included."""
         return (*self.found.low_back, *self.found.musculoskeletal)
 
-    @property
+    @cached_property
     def other_on_file(self) -> tuple[Problem, ...]:
         """Return pain that is not in scope or in words only, and degenerative disease."""
         in_scope = set(map(id, self.found.pain))
@@ -89,7 +90,7 @@ class Answers:
         """Return chronic pain without a site, where all pain that has a region has one of these."""
         return self.general if self.painful_regions <= only else ()
 
-    @property
+    @cached_property
     def old_pain(self) -> tuple[Problem, ...]:
         """Return the old visits' diagnoses of pain."""
         return tuple(p for p in self.entries.old_visits if indication.is_painful(p, ablated=False))
@@ -98,12 +99,12 @@ class Answers:
         """Return the entries of the list that were recognized in this way, or not."""
         return tuple(p for p in self.entries.listed if p.concept.recognition is recognition)
 
-    @property
+    @cached_property
     def problem_count(self) -> int:
         """Return how many entries of the list count."""
         return len(self.entries.listed) + self.findings.chart.unrelated
 
-    @property
+    @cached_property
     def spinal(self) -> bool:
         """Return whether the order is for the spine."""
         causes = (*self.serious, *self.inflammatory)

@@ -15,7 +15,7 @@ from hooks.dry_needling.answers import Answers, answer
 from hooks.dry_needling.facts import Baseline, Care, Chronicity, Facts, LowBackPain, Modality, OnFile, OtherPain
 from hooks.dry_needling.findings import NeedlingFindings
 from hooks.dry_needling.regions import Region, of_problem, recognized
-from hooks.dry_needling.words import grounds_of, values_of
+from hooks.dry_needling.words import Values, grounds_of
 
 
 def assess(findings: Findings[NeedlingFindings], today: date) -> Assessment:
@@ -26,7 +26,7 @@ def assess(findings: Findings[NeedlingFindings], today: date) -> Assessment:
         facts,
         grounds_of(answers, facts),
         decides_alone=bool(answers.entries.reasons),
-        values=values_of(answers),
+        values=Values(answers),
     )
 
 

@@ -83,6 +83,8 @@ def precautions(
     counted = [p for p in (*entries.counted, *undated) if not p.kinds.isdisjoint(_PRECAUTIONS)]
 
     def _of(*kinds: str, dated: Callable[[int], bool] = lambda _: True) -> tuple[Entry, ...]:
+        if not counted:
+            return ()
         found = [p.entry for p in counted if not p.kinds.isdisjoint(kinds) and dated(durations.days_since(p, today))]
         return tuple(dict.fromkeys(found))
 

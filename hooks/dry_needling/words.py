@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 
 from cds_service.guideline import courses
 from cds_service.guideline.detail import LONG, SHORT, cut
@@ -27,7 +27,7 @@ def grounds_of(answers: Answers, facts: Facts) -> tuple[Ground, ...]:
     stated = answers.entries.reasons
     low_back = (*proof, *found.low_back)
     cause = answers.serious or answers.inflammatory
-    groups: tuple[tuple[str, str, Iterable[Problem]], ...] = (
+    groups: tuple[tuple[str, str, Sequence[Problem]], ...] = (
         ("spinal_cause", "specific cause", cause),
         ("low_back_pain", "low back pain", (*low_back, *answers.in_words)),
         ("radiculopathy", "nerve-root pain", root),
@@ -50,6 +50,7 @@ def grounds_of(answers: Answers, facts: Facts) -> tuple[Ground, ...]:
             described(problem, answers.today),
         )
         for fact, role, problems in groups
+        if problems
         for problem in each_once(problems)
     ]
     grounds += [
@@ -86,8 +87,8 @@ def grounds_of(answers: Answers, facts: Facts) -> tuple[Ground, ...]:
     return tuple(grounds)
 
 
-def _of(answers: Answers, kind: str) -> Iterator[Problem]:
-    return (p for p in (*answers.entries.reasons, *answers.entries.listed) if kind in p.kinds)
+def _of(answers: Answers, kind: str) -> list[Problem]:
+    return [p for p in (*answers.entries.reasons, *answers.entries.listed) if kind in p.kinds]
 
 
 def region_words(found: Iterable[Region]) -> str:
@@ -101,48 +102,45 @@ def _sessions(answers: Answers) -> str:
     return f"{len(answers.course)} completed, {first.isoformat()} to {last.isoformat()}"
 
 
-def values_of(answers: Answers) -> dict[str, str]:
-    """Return the words that the texts of the knowledge folder may ask for, by placeholder."""
-    found, doubts, entries, chart = answers.found, answers.doubts, answers.entries, answers.findings.chart
-    elsewhere = _places(doubts.elsewhere)
-    _, other = answers.other_reason
-    scores = answers.scores_around
-    pain = tuple(dict.fromkeys(p.entry for p in found.pain))
-    values = {
-        "cause": named(p.entry for p in answers.serious or answers.inflammatory),
-        "problems": counted(answers.problem_count, "active problem"),
-        "elsewhere": named((p.entry for p in doubts.elsewhere), SHORT),
-        "region": region_words(elsewhere - {Region.HEAD} or elsewhere),
-        "other_lumbar": named((p.entry for p in doubts.other_lumbar), SHORT),
-        "radiculopathy": named((p.entry for p in answers.root_entries), SHORT),
-        "diagnosis": named(p.entry for p in found.not_covered),
-        "pain": named(pain),
-        "pain_is": "is" if len(pain) == 1 else "are",
-        "site": region_words(answers.site.regions),
-        "other_on_file": named(p.entry for p in answers.other_on_file),
-        "other_place": _place(other),
-        "other_diagnosis": named([other.entry], SHORT) if other else "",
-        "times": counted(len(answers.course), "time"),
-        "first": answers.course[0].first.isoformat() if answers.course else "",
-        "before": f"{scores[0].points:g}" if scores else "",
-        "after": f"{scores[1].points:g}" if scores else "",
-        "care": named(chart.care_tried, SHORT),
-        "serious": named((p.entry for p in answers.serious), SHORT),
-        "reason_words": _unread_reason(entries.unread),
-        "others": counted(chart.others, "entry", "entries"),
-        "unreadable": _unread(answers),
-        "free_text": named(p.entry for p in answers.of(Recognition.FREE_TEXT)),
-        "unknown_system": named((p.entry for p in answers.of(Recognition.UNKNOWN_SYSTEM)), SHORT),
-        "onset_words": cut(next((p.onset_words for p in answers.musculoskeletal if p.onset_words), ""), SHORT),
-        "old_visits": "; ".join(described(p, answers.today) for p in answers.old_pain[:1]),
-        "not_available": _several(chart.not_available),
-    }
-    values |= {name: cut(found[0].display, SHORT) if found else "" for name, found in answers.precautions.items()}
-    return values
+class Values(dict[str, str]):
+    """The words that texts of the knowledge folder may ask for, by placeholder; each is made when it is asked for."""
+
+    def __init__(self, answers: Answers) -> None:
+        super().__init__()
+        self._answers = answers
+
+    def __missing__(self, name: str) -> str:
+        words = _WORDS[name](self._answers) if name in _WORDS else _precaution(self._answers, name)
+        self[name] = words
+        return words
 
 
-def _places(problems: Iterable[Problem]) -> frozenset[Region]:
-    return frozenset[Region]().union(*(of_problem(p) for p in problems)) - {Region.LOW_BACK}
+def _precaution(answers: Answers, name: str) -> str:
+    found = answers.precautions[name]
+    return cut(found[0].display, SHORT) if found else ""
+
+
+def _named(problems: Iterable[Problem], longest: int = LONG) -> str:
+    return named((problem.entry for problem in problems), longest)
+
+
+def _region(answers: Answers) -> str:
+    """Return where else than in the low back an order may be for; the head only where nothing else is."""
+    there = frozenset[Region]().union(*map(of_problem, answers.doubts.elsewhere)) - {Region.LOW_BACK}
+    return region_words(there - {Region.HEAD} or there)
+
+
+def _other(answers: Answers) -> str:
+    other = answers.other_reason[1]
+    return cut(other.entry.display, SHORT) if other else ""
+
+
+def _onset_words(answers: Answers) -> str:
+    return cut(next((p.onset_words for p in answers.musculoskeletal if p.onset_words), ""), SHORT)
+
+
+def _pain_score(answers: Answers, which: int) -> str:
+    return f"{answers.scores_around[which].points:g}" if answers.scores_around else ""
 
 
 def _place(problem: Problem | None) -> str:
@@ -170,3 +168,34 @@ def _unread(answers: Answers) -> str:
     if not found:
         return ""
     return f"unreadable: {cut(found[0], LONG)}" + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+
+
+_WORDS: dict[str, Callable[[Answers], str]] = {
+    "cause": lambda found: _named(found.serious or found.inflammatory),
+    "problems": lambda found: counted(found.problem_count, "active problem"),
+    "elsewhere": lambda found: _named(found.doubts.elsewhere, SHORT),
+    "region": _region,
+    "other_lumbar": lambda found: _named(found.doubts.other_lumbar, SHORT),
+    "radiculopathy": lambda found: _named(found.root_entries, SHORT),
+    "diagnosis": lambda found: _named(found.found.not_covered),
+    "pain": lambda found: _named(found.found.pain),
+    "pain_is": lambda found: "is" if len({p.entry.display for p in found.found.pain}) == 1 else "are",
+    "site": lambda found: region_words(found.site.regions),
+    "other_on_file": lambda found: _named(found.other_on_file),
+    "other_place": lambda found: _place(found.other_reason[1]),
+    "other_diagnosis": _other,
+    "times": lambda found: counted(len(found.course), "time"),
+    "first": lambda found: found.course[0].first.isoformat() if found.course else "",
+    "before": lambda found: _pain_score(found, 0),
+    "after": lambda found: _pain_score(found, 1),
+    "care": lambda found: named(found.findings.chart.care_tried, SHORT),
+    "serious": lambda found: _named(found.serious, SHORT),
+    "reason_words": lambda found: _unread_reason(found.entries.unread),
+    "others": lambda found: counted(found.findings.chart.others, "entry", "entries"),
+    "unreadable": _unread,
+    "free_text": lambda found: _named(found.of(Recognition.FREE_TEXT)),
+    "unknown_system": lambda found: _named(found.of(Recognition.UNKNOWN_SYSTEM), SHORT),
+    "onset_words": _onset_words,
+    "old_visits": lambda found: "; ".join(described(p, found.today) for p in found.old_pain[:1]),
+    "not_available": lambda found: _several(found.findings.chart.not_available),
+}
