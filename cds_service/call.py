@@ -88,12 +88,11 @@ def answer(
         CdsError: the request cannot be answered; the error says which status and why. TooLate, when a deadline is
             set (`deadline.until`) and has passed.
     """
-    if service_id:
-        registry.find(service_id, "")  # an unknown id is told before anything about the body
+    services = registry.named(service_id)  # an unknown id is told before anything about the body
     document = decode(body)
     step()
     hook = hook_of(document)
-    service = registry.find(service_id, hook) if service_id else registry.for_hook(hook)
+    service = next((service for service in services if service.hook == hook), services[0] if service_id else None)
     if service is None:
         raise UnknownService("No CDS service answers the hook of this request")
     request = read_request(document, service.hook)

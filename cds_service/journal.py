@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from cds_service.call import Answer, Repeats, Waiting
+from cds_service.call import Answer, Waiting
 from cds_service.guideline.cards import Advice
 from cds_service.guideline.services import CdsService
 from cds_service.protocol.feedback import FeedbackEntry
@@ -38,36 +39,36 @@ class Journal:
         self._pseudonyms = pseudonyms
         self._keep_comments = keep_comments
 
-    def repeats(self, client: str, now: datetime, waiting: Waiting = nullcontext) -> Repeats:
-        """Return what tells the repeats among the cards of one client's call; waits for the database in `waiting`."""
+    def of_call(self, client: str, received: datetime, waiting: Waiting = nullcontext) -> CallEntry:
+        """Begin the entry of one client's call; it waits for the database in `waiting`."""
+        return CallEntry(self, client, received, waiting)
 
-        def among(request: HookRequest, service: CdsService, advice: Sequence[Advice]) -> frozenset[str]:
-            """Return the uuids of the cards that repeat an overridden one."""
-            if not self._overridden.asked_at(request.hook):
-                return frozenset()
-            asked = [self._card(item, service, frozenset()) for item in advice]
-            with waiting():
-                return self._overridden.among(self._patient(client, request), asked, now)
+    def repeats(self, entry: CallEntry, request: HookRequest, cards: Sequence[CardRecord]) -> frozenset[str]:
+        """Return the uuids of the cards that repeat an overridden one."""
+        with entry.waiting():
+            return self._overridden.among(self._patient(entry.client, request), list(cards), entry.received)
 
-        return among
+    def asks_at(self, hook: str) -> bool:
+        """Return whether cards of this hook may be repeats."""
+        return self._overridden.asked_at(hook)
 
-    def keep_call(self, answered: Answer, client: str, received: datetime, seconds: float) -> None:
+    def keep_call(self, entry: CallEntry, answered: Answer, cards: Sequence[CardRecord], seconds: float) -> None:
         """Keep a call that was answered. Never waits, never raises."""
         request, guidance = answered.request, answered.guidance
         self._recorder.record(
             CallRecord(
                 id=_call_id(),
-                received=received,
+                received=entry.received,
                 service=answered.service.id,
                 hook=request.hook,
-                client=client,
-                patient=self._patient(client, request),
-                user=self._pseudonyms.of("user", client, request.fhir_server or "", request.context.user_id),
+                client=entry.client,
+                patient=self._patient(entry.client, request),
+                user=self._pseudonyms.of("user", entry.client, request.fhir_server or "", request.context.user_id),
                 orders=guidance.orders,
                 microseconds=round(seconds * 1e6),
                 missing=answered.missing if guidance.orders else (),
                 knowledge=answered.service.knowledge.version,
-                cards=tuple(self._card(item, answered.service, answered.withheld) for item in guidance.advice),
+                cards=tuple(replace(card, repeat=card.uuid in answered.withheld) for card in cards),
             )
         )
 
@@ -90,7 +91,8 @@ class Journal:
     def _patient(self, client: str, request: HookRequest) -> str:
         return self._pseudonyms.of("patient", client, request.fhir_server or "", request.context.patient_id)
 
-    def _card(self, advice: Advice, service: CdsService, withheld: frozenset[str]) -> CardRecord:
+    def card(self, advice: Advice, service: CdsService) -> CardRecord:
+        """Return what is kept of a card."""
         card, subject = advice.card, advice.subject
         # New content is a new ground: what a clinician overrode was said by the old one.
         grounds = (*subject.grounds, service.knowledge.version)
@@ -101,7 +103,7 @@ class Journal:
             codes=subject.codes,
             orders=frozenset(self._pseudonyms.of("order", words) for words in subject.orders),
             grounds=frozenset(self._pseudonyms.of("ground", words) for words in grounds),
-            repeat=card["uuid"] in withheld,
+            repeat=False,
             suggestions=subject.suggestions,
         )
 
@@ -123,6 +125,33 @@ class Journal:
             reason_code=(code if code in offered else OTHER) if code else "",
             comment=override.user_comment if override and self._keep_comments else None,
         )
+
+
+class CallEntry:
+    """The journal's entry of one call: what its cards are about is worked out once, for repeats and for the record."""
+
+    def __init__(self, journal: Journal, client: str, received: datetime, waiting: Waiting) -> None:
+        self.client = client
+        self.received = received
+        self.waiting = waiting
+        self._journal = journal
+        self._cards: tuple[CardRecord, ...] | None = None
+
+    def repeats(self, request: HookRequest, service: CdsService, advice: Sequence[Advice]) -> frozenset[str]:
+        """Return the uuids of the cards that repeat an overridden one."""
+        if not self._journal.asks_at(request.hook):
+            return frozenset()
+        return self._journal.repeats(self, request, self._of(service, advice))
+
+    def keep(self, answered: Answer, seconds: float) -> None:
+        """Keep the call, once it is answered. Never waits, never raises."""
+        cards = self._of(answered.service, answered.guidance.advice)
+        self._journal.keep_call(self, answered, cards, seconds)
+
+    def _of(self, service: CdsService, advice: Sequence[Advice]) -> tuple[CardRecord, ...]:
+        if self._cards is None:
+            self._cards = tuple(self._journal.card(item, service) for item in advice)
+        return self._cards
 
 
 def _call_id() -> str:

@@ -7,9 +7,8 @@ from functools import cache
 
 import orjson
 
-from tests.cases import FIXTURES
+from cds_service.web.preview_page import PATIENTS
 
-PATIENTS = FIXTURES / "patients"
 KEYS = {
     "conditions": "Condition",
     "painScores": "Observation",

@@ -1,4 +1,4 @@
-"""Trims synthetic patients to what the service reads; fixtures/patients/README.md has the command that made them.
+"""Trims synthetic patients to what is read; cds_service/web/patients/README.md has the command that made them.
 
 Usage: python -m tests.trim_patients DIRECTORY_OF_SYNTHEA_BUNDLES
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import orjson
 
+from cds_service.web.preview_page import PATIENTS
 from tests.cases import FIXTURES
 
-PATIENTS = FIXTURES / "patients"
 READ = {
     "Patient": ("id", "birthDate", "gender", "name"),
     "Condition": (
@@ -54,7 +54,7 @@ def trimmed(bundle: dict) -> dict:
 
 def main(source: Path) -> None:
     """Write one file for each patient that patients.toml names."""
-    told = tomllib.loads((PATIENTS / "patients.toml").read_text(encoding="utf-8"))
+    told = tomllib.loads((FIXTURES / "patients.toml").read_text(encoding="utf-8"))
     for name in told:
         found = next(source.glob(f"{name}*.json"))
         (PATIENTS / f"{name}.json").write_bytes(orjson.dumps(trimmed(orjson.loads(found.read_bytes()))) + b"\n")

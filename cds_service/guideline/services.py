@@ -150,26 +150,20 @@ class Registry:
         Raises:
             UnknownService: no service has the id.
         """
-        self.find(service_id, "")
-        reasons = (reason for s in self._by_id[service_id] for reason in s.knowledge.actions.override_reasons)
+        reasons = (reason for s in self.named(service_id) for reason in s.knowledge.actions.override_reasons)
         return {reason["code"]: reason["system"] for reason in reasons}
 
-    def find(self, service_id: str, hook: str) -> CdsService:
-        """Return the service for an id, and for the hook where several share the id.
-
-        When the id is known and no service of it answers the hook, the first is returned, which then refuses the hook.
+    def named(self, service_id: str) -> tuple[CdsService, ...]:
+        """Return the services of an id; all of them for "".
 
         Raises:
             UnknownService: no service has the id.
         """
-        candidates = self._by_id.get(service_id)
-        if not candidates:
+        if not service_id:
+            return self.services
+        if service_id not in self._by_id:
             raise UnknownService("No CDS service has this id; GET /cds-services lists those there are")
-        return next((service for service in candidates if service.hook == hook), candidates[0])
-
-    def for_hook(self, hook: str) -> CdsService | None:
-        """Return the first service that answers a hook."""
-        return next((service for service in self.services if service.hook == hook), None)
+        return self._by_id[service_id]
 
     def discovery(self) -> dict[str, Any]:
         """Return the body of discovery (D1)."""

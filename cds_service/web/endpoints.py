@@ -83,11 +83,12 @@ def blueprint(
     def respond(service_id: str, body: bytes, client: str, now: datetime, deadline: float) -> Response:
         """Answer, keep a record, and let go of the chart: the next call begins without it in memory."""
         released = entrance.admission.released
-        support = Support(access, deadline, journal.repeats(client, now, released), released)
+        entry = journal.of_call(client, now, released)
+        support = Support(access, deadline, entry.repeats, released)
         answered = answer(registry, service_id, body, now.date(), support)
         seconds = time.monotonic() - received()
         g.outcome = Outcome.of(answered)
-        journal.keep_call(answered, client, now, seconds)
+        entry.keep(answered, seconds)
         telemetry.log().info(
             "call",
             call=telemetry.call_id(answered.request.hook_instance),

@@ -18,8 +18,8 @@ from cds_service.web.entrance import Entrance
 from cds_service.web.pages import page
 
 PATH = "/"
-PATIENTS = Path(__file__).parent.parent.parent / "fixtures" / "patients"
-"""Synthetic patients of a checkout; where they are not, a chart can still be pasted."""
+PATIENTS = Path(__file__).parent / "patients"
+"""Synthetic patients, whose charts the preview offers."""
 
 
 def blueprint(

@@ -10,10 +10,10 @@ import pytest
 
 from cds_service.call import answer
 from cds_service.guideline.detail import count
-from tests.cases import EXTENSION
+from tests.cases import EXTENSION, FIXTURES
 from tests.patients import PATIENTS, prefetch_of, request_for
 
-TOLD = tomllib.loads((PATIENTS / "patients.toml").read_text(encoding="utf-8"))
+TOLD = tomllib.loads((FIXTURES / "patients.toml").read_text(encoding="utf-8"))
 DAY = date(2026, 11, 23)
 
 

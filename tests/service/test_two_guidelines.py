@@ -152,9 +152,9 @@ def test_a_guideline_about_orders_decides_about_the_patient_where_there_are_none
 def test_a_shared_id_joins_the_hooks_of_one_guideline(installed):
     shared = load_registry(own_settings(guidelines=BOTH, shared_service_id="lumbar-imaging"))
     assert ids(shared) == ["dry-needling-order-select", "dry-needling-order-sign", *["lumbar-imaging"] * 3]
-    assert shared.find("lumbar-imaging", "patient-view").hook == "patient-view"
+    assert [service.hook for service in shared.named("lumbar-imaging")][-1] == "patient-view"
     with pytest.raises(UnknownService):
-        shared.find("lumbar-imaging-patient-view", "patient-view")
+        shared.named("lumbar-imaging-patient-view")
     with pytest.raises(KnowledgeError, match="must be the id of one of them: dry-needling, lumbar-imaging"):
         load_registry(own_settings(guidelines=BOTH, shared_service_id="ours"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,12 @@ def test_nothing_catches_everything():
             if isinstance(node, ast.ExceptHandler):
                 assert node.type is not None
                 assert "Exception" not in {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)}
+
+
+def test_the_tour_of_the_code_is_short():
+    """A newcomer understands a call and a guideline after 1,200 lines."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tour = text[text.index("Read in this order") : text.index("| room |")]
+    files = re.findall(r"`([\w/]+\.py)`", tour)
+    assert len(files) >= 8
+    assert sum(len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in files) <= 1200
