@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from flask import Blueprint, Flask, Response, g, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException
 
@@ -46,6 +46,7 @@ from cds_service.web import endpoints, evidence_page, health, monitoring, previe
 from cds_service.web.admission import Admission, RateLimit
 from cds_service.web.entrance import Entrance
 from cds_service.web.metrics import Metrics
+from cds_service.web.readers import READERS, Readers
 
 
 def local_time() -> datetime:
@@ -77,14 +78,13 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     pages = _pages(settings)
     app.register_blueprint(evidence_page.blueprint(registry, clock, pages))
     if settings.serves("preview"):
-        preview = preview_page.blueprint(registry, clock, entrance, access, pages)
-        _register_guarded(app, preview, settings, entrance)
+        app.register_blueprint(preview_page.blueprint(registry, clock, entrance, access, pages))
     if settings.serves("report"):
         names = [service.id for service in registry.services]
-        _register_guarded(app, report_page.blueprint(store.database, names, pages), settings, entrance)
+        app.register_blueprint(report_page.blueprint(store.database, names, pages))
     app.register_blueprint(health.blueprint(registry, clock, store.state, needed=store.needed))
     if settings.serves("metrics"):
-        _register_guarded(app, monitoring.blueprint(store.metrics, store.state), settings, entrance)
+        app.register_blueprint(monitoring.blueprint(store.metrics, store.state))
     if settings.origins:
         CORS(
             app,
@@ -96,6 +96,7 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
             allow_private_network=settings.cors_private_network,
         )
     app.before_request(_refuse_doubled_slashes)
+    _keep_inside(app, settings, entrance)
     app.after_request(_keep_private)
     app.register_error_handler(CdsError, _answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
@@ -110,8 +111,8 @@ def _pages(settings: Settings) -> list[tuple[str, str]]:
     return [*preview, ("Evidence", evidence_page.PATH), *report]
 
 
-def _register_guarded(app: Flask, pages: Blueprint, settings: Settings, entrance: Entrance) -> None:
-    """Serve what is not for everybody: with a token where calls need one, otherwise to whom the settings say.
+def _keep_inside(app: Flask, settings: Settings, entrance: Entrance) -> None:
+    """Serve what is not for everybody with a token where calls need one, otherwise to whom the settings say.
 
     A page elsewhere can make a browser on this machine call it under a name of its own; such names are refused.
     """
@@ -119,14 +120,15 @@ def _register_guarded(app: Flask, pages: Blueprint, settings: Settings, entrance
 
     def guard() -> None:
         """Refuse foreign names, proxies nobody told us of, and readers without a token where calls need one."""
+        if request.endpoint is None or READERS.get(request.endpoint, Readers.INSIDE) is not Readers.INSIDE:
+            return
         if not settings.public_url and _came_through_a_proxy():
             raise Forbidden("This page is not served through a proxy until CDS_PUBLIC_URL says where others reach it")
         if not settings.exposed and urlsplit(f"//{request.host}").hostname not in names:
             raise Forbidden("This page is served under this machine's own names only")
         entrance.admit_reader()
 
-    pages.before_request(guard)
-    app.register_blueprint(pages)
+    app.before_request(guard)
 
 
 def _came_through_a_proxy() -> bool:
