@@ -30,6 +30,7 @@ _ELSEWHERE = {
     "report": ("cds_service.cli.store", "report_command"),
     "diff": ("cds_service.cli.backtest", "diff"),
     "deploy": ("cds_service.cli.deploy", "deploy"),
+    "smoke": ("cds_service.cli.smoke", "smoke"),
     "purge": ("cds_service.cli.store", "purge"),
     "export": ("cds_service.cli.store", "export_command"),
 }

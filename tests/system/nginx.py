@@ -14,12 +14,12 @@ from pathlib import Path
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
-def certificate(folder: Path) -> Path:
+def certificate(folder: Path, days: int = 30) -> Path:
     """Make a certificate for 127.0.0.1 and its key in a folder; return the certificate's path."""
     made = folder / "cds-service.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-days", "30",
+         "-days", str(days),
          "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
          "-keyout", folder / "cds-service.key", "-out", made],
         check=True, capture_output=True, timeout=60,

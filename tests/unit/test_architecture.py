@@ -15,7 +15,7 @@ HOMES = {
     "flask": {"cds_service/main.py", "cds_service/web/"},
     "flask_cors": {"cds_service/web/app.py"},
     "fhir": {"cds_service/fhir/conformance.py"},
-    "requests": {"cds_service/outbound.py"},
+    "requests": {"cds_service/cli/smoke_checks.py", "cds_service/outbound.py"},
     "limits": {"cds_service/web/"},
     "jwt": {"cds_service/trust/"},
     "sqlalchemy": {"cds_service/store/"},
