@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urljoin
 
+from cds_service import telemetry
 from cds_service.errors import CdsError
 from cds_service.fhir.bundles import Resource, is_resource, links_of
 from cds_service.fhir.outcomes import FetchFailed, FetchOutcome
@@ -61,7 +62,8 @@ class FhirClient:
         self._getter = getter
         self._server = server
         self._base_url = (server.locate(base_url) or "").rstrip("/")
-        self._headers = {"Accept": "application/fhir+json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = {"Accept": "application/fhir+json", **bearer, **telemetry.outgoing_trace()}
         self._limits = limits
 
     def read(self, reference: str, deadline: float) -> Resource | None:

@@ -95,6 +95,7 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
             max_age=600,
             allow_private_network=settings.cors_private_network,
         )
+    app.before_request(_begin_trace)
     app.before_request(_refuse_doubled_slashes)
     _keep_inside(app, settings, entrance)
     app.after_request(_keep_private)
@@ -102,6 +103,10 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(Exception, _answer_defect)
     return app
+
+
+def _begin_trace() -> None:
+    telemetry.begin_trace(request.headers.get("traceparent", ""))
 
 
 def _pages(settings: Settings) -> list[tuple[str, str]]:
