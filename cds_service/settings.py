@@ -122,6 +122,12 @@ class Settings:
     metrics: str = _setting(
         "", "Whether /metrics is served: on or off. Empty: on where only this machine can reach the service."
     )
+    metrics_token: str = _setting(
+        "",
+        "Secret by which Prometheus reads /metrics, as a bearer token; it cannot make a token for each reading. Empty: "
+        "as other pages.",
+        secret=True,
+    )
     cors_origins: str = _setting(
         "", "Origins of browser clients, separated by commas, as https://sandbox.cds-hooks.org. Empty: none."
     )
@@ -156,8 +162,11 @@ class Settings:
             faults.append(f"CDS_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}")
         faults += _jwt_faults(values)
         faults += [f"CDS_{name.upper()} must be on or off" for name in PAGES if values.get(name, "") not in _SWITCH]
-        if 0 < len(values.get("hash_key", "")) < SHORTEST_KEY:
-            faults.append(f"CDS_HASH_KEY must have at least {SHORTEST_KEY} characters")
+        faults += [
+            f"CDS_{name.upper()} must have at least {SHORTEST_KEY} characters"
+            for name in ("hash_key", "metrics_token")
+            if 0 < len(values.get(name, "")) < SHORTEST_KEY
+        ]
         try:
             AllowList.parse(values.get("fhir_servers", ""))
         except ValueError as fault:

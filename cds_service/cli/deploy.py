@@ -28,7 +28,7 @@ _FILES = {
 _AS_THEY_ARE = frozenset({"alerts", "dashboard"})
 """Nothing in them depends on settings, and Prometheus and Grafana have braces of their own."""
 
-_SECRETS = {"database_url": "database-url", "hash_key": "hash-key"}
+_SECRETS = {"database_url": "database-url", "hash_key": "hash-key", "metrics_token": "metrics-token"}
 """Settings that never stand in a configuration, and what the file is called that holds each."""
 
 _ABOUT_THE_MACHINE = frozenset({"host", "port", "data_folder", *_SECRETS})
@@ -103,7 +103,11 @@ def _words(settings: Settings) -> Mapping[str, Any]:
         "read_seconds": max(5, 4 * settings.call_milliseconds // 1000),
         "errors": _PROXY_ERRORS,
         "environment": list(_changed(settings)),
-        "secrets": [(environment_variable(setting), file) for setting, file in _SECRETS.items()],
+        "secrets": [
+            (environment_variable(setting), file)
+            for setting, file in _SECRETS.items()
+            if setting != "metrics_token" or settings.metrics_token
+        ],
         "memory": _MEGABYTES_FOR_THE_REST + _MEGABYTES_FOR_A_WORKER * settings.workers,
         "program": shutil.which("cds-service") or str(Path(sys.executable).with_name("cds-service")),
         "version": version("dry-needling-cds"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from cds_service.errors import (
     MethodNotAllowed,
     RemovalRefused,
     StoreUnavailable,
+    Unauthorized,
     UnknownPath,
 )
 from cds_service.fhir.client import Limits
@@ -116,8 +118,13 @@ def _pages(settings: Settings) -> list[tuple[str, str]]:
     return [*preview, ("Evidence", evidence_page.PATH), *report]
 
 
+_METRICS = "monitoring.exposition"
+
+
 def _keep_inside(app: Flask, settings: Settings, entrance: Entrance) -> None:
     """Serve what is not for everybody with a token where calls need one, otherwise to whom the settings say.
+
+    Metrics have a secret of their own where CDS_METRICS_TOKEN sets one: who knows it is let in, and nobody else.
 
     A page elsewhere can make a browser on this machine call it under a name of its own; such names are refused.
     """
@@ -131,7 +138,11 @@ def _keep_inside(app: Flask, settings: Settings, entrance: Entrance) -> None:
             raise Forbidden("This page is not served through a proxy until CDS_PUBLIC_URL says where others reach it")
         if not settings.exposed and urlsplit(f"//{request.host}").hostname not in names:
             raise Forbidden("This page is served under this machine's own names only")
-        entrance.admit_reader()
+        secret = settings.metrics_token if request.endpoint == _METRICS else ""
+        if not secret:
+            entrance.admit_reader()
+        elif not hmac.compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {secret}".encode()):
+            raise Unauthorized("This page needs the bearer token that CDS_METRICS_TOKEN sets")
 
     app.before_request(guard)
 

@@ -16,11 +16,14 @@ from structlog.testing import capture_logs
 
 from cds_service import telemetry
 from cds_service.settings import Settings
+from cds_service.web.connection import Connection
 from cds_service.web.worker import MOST_CONNECTIONS, STUCK_SECONDS, WaitressWorker, log_without_words
 from tests.cases import own_settings
 from tests.charts import condition, request
 from tests.listening import exchange, is_outcome, listening
 from tests.system.hostile_clients import HEAD
+
+whole = Connection.write_soon
 
 MARK = b"Zyx-Marked-91"
 
@@ -49,6 +52,17 @@ def test_calls_on_one_connection_are_answered_in_turn(port):
     found = exchange(port, call() + call() + call(b"{}", "Connection: close"))
     assert [status for status, _, _ in found] == [200, 200, 400]
     assert "R" in found[0][2].decode()
+
+
+def test_an_answer_leaves_in_one_piece(app, monkeypatch):
+    """A worker that is killed between two pieces would leave half an answer, which a proxy can only pass on."""
+    sent: list[bytes] = []
+    monkeypatch.setattr(Connection, "write_soon", lambda self, data: sent.append(data) or whole(self, data))
+    with listening(app, own_settings()) as (port, _):
+        (answered,) = exchange(port, b"GET /cds-services HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    assert answered[0] == 200
+    assert len(sent) == 1
+    assert sent[0].endswith(answered[2])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -110,3 +111,25 @@ def test_links_of_a_page_are_relative(path):
     for name in ("preview.js", "report.js", "card.js"):
         with client().get(f"/static/{name}") as script:
             assert not re.search(r"""["'`]/(?:cds-services|preview|evidence|report|static)""", script.text)
+
+
+def test_prometheus_reads_metrics_with_a_secret_of_its_own_where_calls_need_tokens(tmp_path):
+    """Prometheus cannot make a token for each reading, and a token is accepted once."""
+    secret = "a-secret-for-prometheus-alone-0123456789"
+    issuers = tmp_path / "issuers.toml"
+    keys = ", ".join(f"{name} = {json.dumps(value)}" for name, value in public_key("ES384").items())
+    issuers.write_text(f'[[issuer]]\niss = "{ISS}"\njwks = {{keys = [{{{keys}}}]}}\n', encoding="utf-8")
+    trust = {"jwt": "services", "issuers_file": str(issuers)}
+    reader = client(metrics_token=secret, **trust)
+    for _ in range(2):
+        assert reader.get("/metrics", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+    for wrong in (
+        "",
+        f"Bearer {secret}0",
+        secret,
+        f"Bearer {token(aud='http://127.0.0.1:8080/metrics')}",
+        "Bearer \xe4",
+    ):
+        assert reader.get("/metrics", headers={"Authorization": wrong}).status_code == 401
+    assert reader.get("/report", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
+    assert client(metrics_token=secret).get("/metrics").status_code == 401
