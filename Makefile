@@ -16,7 +16,7 @@ run: $(VENV)/.run ## Install what is needed and serve on 127.0.0.1:8080
 
 test: $(VENV)/.dev lint types imports coverage ## Install what is needed and run every check and test
 
-test-slow: $(VENV)/.dev ## Run the tests of minutes: the install script in a fresh Debian, every Python version
+test-slow: $(VENV)/.dev ## Run the tests of minutes: requests of 10 MB, the install script in a fresh Debian, every Python version
 	CDS_SLOW_TESTS=1 $(BIN)/pytest -q -ra tests/slow
 
 unit: $(VENV)/.dev ## Run the unit and service tests: under a minute

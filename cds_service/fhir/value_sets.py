@@ -12,7 +12,7 @@ from cds_service.fhir.concepts import Concept, NoWords, Words
 from cds_service.fhir.deadline import step
 from cds_service.fhir.shapes import Codings, coded_parts, concept_in, present
 from cds_service.fhir.systems import KNOWN, LONGEST_CODE, canonical, categories, plain, says_absent
-from cds_service.limits import LONGEST_WORDS, MOST_CODINGS
+from cds_service.limits import LONGEST_WORDS, MOST_CODINGS, MOST_READ
 
 _SEMANTIC_TAG = re.compile(r"\s*\((?:finding|disorder|procedure|regime/therapy|body structure)\)$")
 # Bounds of the memory that look-ups may take, whatever callers send.
@@ -112,7 +112,10 @@ class ValueSets:
         return all(map(self._code_means_nothing, codings))
 
     def meaningful(self, resources: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return the resources whose code may mean something: one look-up for each of the others."""
+        """Return the resources whose code may mean something: one look-up for each of the others.
+
+        Ends when it has more than are read for one call: whoever asks then refuses them.
+        """
         meaningless = self._meaningless
         kept = []
         for resource in resources:
@@ -124,10 +127,15 @@ class ValueSets:
                 if self.means_nothing(resource.get("code")):
                     continue
             kept.append(resource)
+            if len(kept) > MOST_READ:
+                break
         return kept
 
     def telling(self, resources: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return the resources whose code, or whose words, may say something: one look-up for each of the others."""
+        """Return the resources whose code, or whose words, may say something: one look-up for each of the others.
+
+        Ends when it has more than are read for one call, as above.
+        """
         silent = self._silent
         kept = []
         for resource in resources:
@@ -140,6 +148,8 @@ class ValueSets:
                 pass
             if not self.says_nothing(resource.get("code")):
                 kept.append(resource)
+                if len(kept) > MOST_READ:
+                    break
         return kept
 
     def says_nothing(self, concept: object) -> bool:

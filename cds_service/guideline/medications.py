@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cds_service.fhir import elements
@@ -28,10 +29,8 @@ class MedicationsRead:
 def read(chart: Chart, value_sets: ValueSets) -> MedicationsRead:
     """Read the patient's active medication requests that mean or say something to the guideline."""
     found = MedicationsRead()
-    for sent in chart.entries("MedicationRequest"):
+    for sent in chart.entries("MedicationRequest", _perhaps_active):
         request = in_r4(sent)
-        if word(request.get("status")) not in ("", "active"):
-            continue
         concept = _concept(request, chart, value_sets)
         if not concept.kinds:
             continue
@@ -41,6 +40,11 @@ def read(chart: Chart, value_sets: ValueSets) -> MedicationsRead:
         found.lost += lost_elements(request, elements.read(request, _READ).lost)
         found.medications.append(Medication(entry_of(request, concept), concept))
     return found
+
+
+def _perhaps_active(requests: Sequence[Resource]) -> Sequence[Resource]:
+    """Leave out what is over; what states no readable status is kept, and said."""
+    return [request for request in requests if word(request.get("status")) in ("", "active")]
 
 
 def _concept(request: Resource, chart: Chart, value_sets: ValueSets) -> Concept:

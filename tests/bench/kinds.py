@@ -101,6 +101,9 @@ KINDS: Mapping[str, Make] = MappingProxyType(
         "low back pain in many words": _problems(
             lambda n: condition("M54.50", code=code("icd", "M54.50", display=f"pain {n}"))
         ),
+        "other diagnoses in many words": _problems(
+            lambda n: condition("I10", code=code("icd", "I10", display=f"high blood pressure {n}"))
+        ),
         "onsets in many words": _problems(lambda n: condition("M54.50", onsetString=f"when {n}")),
         "chronic low back pain": _problems(lambda _: condition("M54.50", onsetDateTime="2020-01-01")),
         "chronic pain": _problems(lambda _: condition("G89.29")),
@@ -119,6 +122,16 @@ KINDS: Mapping[str, Make] = MappingProxyType(
             "procedures", lambda n: _session(n, code=code("cpt", "20560", display=f"session {n}"))
         ),
         "therapies": _prefetched("procedures", lambda n: _session(n, "97110")),
+        "medications": _prefetched(
+            "medications",
+            lambda n: {
+                "resourceType": "MedicationRequest",
+                "status": "active",
+                "intent": "order",
+                "subject": {"reference": "Patient/p1"},
+                "medicationCodeableConcept": {"text": f"medicine {n}"},
+            },
+        ),
         "care plans": _prefetched("carePlans", lambda n: _plan(f"exercise {n}")),
         "activities": _prefetched("carePlans", lambda n: _plan(*(f"exercise {a}" for a in range(500))) | {"n": n}),
         # JSON that means nothing.
