@@ -77,7 +77,7 @@ lock: $(VENV)/.dev ## Resolve the lock files anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra build pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra build --extra dev pyproject.toml -o requirements-dev.lock
+		--extra build --extra backtest --extra dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what the targets above made
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build

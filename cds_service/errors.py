@@ -25,7 +25,7 @@ CdsError
     └── TooLate                     the call took longer than it may
 
 KnowledgeError and SettingsError are raised at start, before anything is served. StoreUnavailable and its kind
-StoreRefused stay inside: whoever stores something says what follows; so does RemovalRefused.
+StoreRefused stay inside: whoever stores something says what follows.
 
 `diagnostics` is always our own sentence. It never holds a value from the request or the text of another exception,
 because either can hold patient data.
@@ -263,10 +263,6 @@ class SettingsError(Exception):
 
 class StoreUnavailable(Exception):
     """The database does not answer; the message is the kind of failure, never its text."""
-
-
-class RemovalRefused(Exception):
-    """Most of what is stored would be removed; the message says how much, by table."""
 
 
 class StoreRefused(StoreUnavailable):

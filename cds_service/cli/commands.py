@@ -28,6 +28,7 @@ _ELSEWHERE = {
     "services": ("cds_service.cli.call", "services"),
     "new": ("cds_service.cli.new", "new"),
     "report": ("cds_service.cli.store", "report_command"),
+    "backtest": ("cds_service.cli.backtest", "backtest"),
     "diff": ("cds_service.cli.backtest", "diff"),
     "deploy": ("cds_service.cli.deploy", "deploy"),
     "smoke": ("cds_service.cli.smoke", "smoke"),

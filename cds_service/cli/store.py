@@ -12,7 +12,7 @@ import click
 import orjson
 
 from cds_service.cli.examples import examples
-from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, RemovalRefused, SettingsError, StoreUnavailable
+from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, SettingsError, StoreUnavailable
 from cds_service.settings import settings_or_exit
 from cds_service.store import export, report_text, retention
 from cds_service.store.database import Database
@@ -86,14 +86,9 @@ def report_command(
     ),
 )
 @click.option("--older-than", "age", type=_Days(), required=True, help="Remove what was received so long ago, as 400d.")
-@click.option("--even-most", is_flag=True, help="Go on where more than half of the calls or feedback would be removed.")
-def purge(age: timedelta, even_most: bool) -> None:
-    """Remove calls and feedback that are older than a number of days, counted from the newest."""
-    try:
-        removed = _from_store(lambda database: retention.purge(database, local_time(), age, even_most=even_most))
-    except RemovalRefused as refusal:
-        click.echo(f"Nothing removed: {refusal}. Is the clock right? Go on with --even-most.", err=True)
-        raise SystemExit(EXIT_REFUSED) from None
+def purge(age: timedelta) -> None:
+    """Remove calls and feedback that are older than a number of days."""
+    removed = _from_store(lambda database: retention.purge(database, local_time() - age))
     click.echo("Removed: " + ", ".join(f"{number} {table}" for table, number in removed.items()))
 
 

@@ -22,7 +22,6 @@ from cds_service.errors import (
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
-    RemovalRefused,
     StoreUnavailable,
     Unauthorized,
     UnknownPath,
@@ -189,16 +188,11 @@ def _store(settings: Settings, clock: Callable[[], datetime]) -> Store:
         return health.StoreState(database.reachable(), outbox.waiting(), metrics.lost_records(), not recorder.ended)
 
     def remove_old() -> None:
-        """Remove what is older than the site wants to keep, and say how much that was."""
+        """Remove what is older than the site wants to keep."""
         try:
-            removed = retention.purge(database, clock(), timedelta(days=settings.keep_days))
+            retention.purge(database, clock() - timedelta(days=settings.keep_days))
         except StoreUnavailable:
             metrics.store_failed("purge")
-        except RemovalRefused as refusal:
-            metrics.store_failed("purge")
-            telemetry.log().error("nothing removed", reason=str(refusal), remedy="cds-service purge --even-most")
-        else:
-            telemetry.log().info("removed", **removed)
 
     metrics = Metrics()
     recorder = Recorder(

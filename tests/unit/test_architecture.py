@@ -24,7 +24,9 @@ HOMES = {
     "waitress": {"cds_service/web/"},
     "gunicorn": {"cds_service/web/"},
     "click": {"cds_service/cli/"},
-    "jinja2": {"cds_service/cli/deploy.py", "cds_service/web/"},
+    "jinja2": {"cds_service/backtest/page.py", "cds_service/cli/deploy.py", "cds_service/web/"},
+    "duckdb": {"cds_service/backtest/"},
+    "pyarrow": {"cds_service/backtest/"},
     "structlog": {"cds_service/telemetry.py"},
 }
 
