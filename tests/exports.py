@@ -12,7 +12,7 @@ import orjson
 from cds_service.backtest.asking import Setup, Versions
 from cds_service.fhir.chart import Chart
 from cds_service.fhir.prefetch import gather
-from cds_service.main import load_services
+from cds_service.main import load_registry
 from cds_service.protocol.request import read_request
 from tests.cases import Case, own_settings
 
@@ -22,7 +22,7 @@ KEY = "a site's key for tests"
 @cache
 def versions() -> Versions:
     """Return the guidelines that are on, one service of each."""
-    now = {s.knowledge.identity.id: s for s in reversed(load_services(own_settings())) if s.knowledge.orders}
+    now = {s.knowledge.identity.id: s for s in reversed(load_registry(own_settings()).services) if s.knowledge.orders}
     return Versions(tuple(now.values()))
 
 

@@ -23,9 +23,9 @@ from cds_service.backtest.run import BacktestRefused, Plan, export_files, hash_k
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, KnowledgeError
 from cds_service.guideline.knowledge import SiteConfiguration
-from cds_service.guideline.services import services
+from cds_service.guideline.services import load_services
 from cds_service.guideline.table import FactSpace
-from cds_service.main import load_registry, load_services
+from cds_service.main import load_registry
 from cds_service.settings import Settings, settings_or_exit
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -167,7 +167,7 @@ def _job(engine: str, master: str) -> tuple[Any, Any]:
 @cache
 def _versions(settings: Settings, compare: Path | None) -> Versions:
     """Load the guidelines whose orders are decided, one service of each, and the folder compared with."""
-    now = {s.knowledge.identity.id: s for s in reversed(load_services(settings)) if s.knowledge.orders}
+    now = {s.knowledge.identity.id: s for s in reversed(load_registry(settings).services) if s.knowledge.orders}
     if compare is None:
         return Versions(tuple(now.values()))
     name = content.read(compare).guideline
@@ -175,7 +175,9 @@ def _versions(settings: Settings, compare: Path | None) -> Versions:
         raise KnowledgeError(f"{compare}: is of guideline {name}, which is not on")
     folder = Path(settings.site_value_sets) if settings.site_value_sets else None
     site = SiteConfiguration(value_sets=folder, public_url=settings.base_url)
-    return Versions(tuple(now.values()), {name: services(replace(now[name].guideline, folder=compare), site)[0]})
+    others = {known: service.guideline for known, service in now.items()}
+    loaded = load_services({**others, name: replace(others[name], folder=compare)}, site)
+    return Versions(tuple(now.values()), {name: next(s for s in loaded if s.knowledge.identity.id == name)})
 
 
 class _Told:

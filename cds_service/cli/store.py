@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 import orjson
 
+from cds_service.cli import prediction
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, SettingsError, StoreUnavailable
 from cds_service.settings import settings_or_exit
@@ -57,17 +58,28 @@ def _period_options(command: Decorated) -> Decorated:
         "cds-service report",
         "cds-service report --from 2026-11-01 --csv",
         "cds-service report --html cds-report.html",
+        "cds-service report --predicted fixtures/predicted/summary.json",
     ),
 )
 @_period_options
+@click.option(
+    "--predicted", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="summary.json of a backtest: its cards per 100 orders beside the real ones.",
+)  # fmt: skip
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page of its own.")
 def report_command(
-    since: datetime | None, until: datetime | None, service: str, form: str | None, page: Path | None
+    since: datetime | None,
+    until: datetime | None,
+    service: str,
+    form: str | None,
+    page: Path | None,
+    predicted: Path | None,
 ) -> None:
     """Report calls, cards, and what became of them, by rule, hook, service, client and week."""
     period = _period(since, until, service)
+    forecast = prediction.read(predicted) if predicted else None
     found = _from_store(lambda database: report(database, period))
     if page is not None:
         page.write_text(report_page.standalone(found), encoding="utf-8")
@@ -75,9 +87,12 @@ def report_command(
     elif form == "csv":
         click.echo(report_text.as_csv(found), nl=False)
     elif form == "json":
-        click.echo(orjson.dumps(report_text.as_document(found), option=orjson.OPT_INDENT_2).decode())
+        beside = {"predicted": prediction.beside(forecast, found)} if forecast else {}
+        click.echo(orjson.dumps({**report_text.as_document(found), **beside}, option=orjson.OPT_INDENT_2).decode())
     else:
         click.echo(report_text.as_table(found))
+        if forecast:
+            click.echo(prediction.as_table(forecast, found))
 
 
 @click.command(
