@@ -6,7 +6,7 @@ PACKAGES := cds_service hooks
 SBOM ?= sbom.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow unit lint types imports coverage accept bench servers elements soak fuzz scale sbom notice audit screenshots lock clean
+.PHONY: help run test test-slow unit lint types imports coverage accept bench backtest-bench servers elements soak fuzz scale sbom notice audit screenshots lock clean
 
 help: ## Print what each target is for
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -57,6 +57,9 @@ soak: $(VENV)/.dev ## Stop under load twenty times, then serve mixed requests fo
 
 fuzz: $(VENV)/.dev ## Send 100,000 mutated requests: about five minutes
 	$(BIN)/python -m tests.fuzz.campaign
+
+backtest-bench: $(VENV)/.dev ## Backtest synthetic exports of 20,000 and 200,000 patients (11 GB of disk), with CPU seconds
+	$(BIN)/python -m tests.bench.backtest
 
 scale: $(VENV)/.dev ## Measure what a call costs from 10 to 10,000 prefetched resources
 	$(BIN)/python -m tests.bench.scale

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gzip
 import json
 import random
+import shutil
+import sys
+from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -18,12 +22,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service import cli, errors
-from cds_service.backtest import reading, summary
+from cds_service.backtest import embedded, job, reading, summary
 from cds_service.backtest.decisions import Decider, decide_batches
+from cds_service.backtest.lines import Faults, count, numbered
+from cds_service.backtest.run import Plan, export_files
 from cds_service.backtest.scan import KEPT
 from cds_service.fhir.chart import Availability
+from hooks.dry_needling.guideline import GUIDELINE
 from tests.cases import EXTENSION, Case, all_cases, respond
-from tests.exports import KEY, exported, lines_of, live_chart, setup, write_export
+from tests.exports import KEY, exported, lines_of, live_chart, setup, versions, write_export
 
 NO_EXPORT_HAS_IT = {
     "needling-not-selected": "an export does not say which drafts were selected",
@@ -260,6 +267,9 @@ def test_a_defect_of_ours_is_a_row_and_names_only_its_class(monkeypatch):
 # Whole exports
 
 
+PRESENT = frozenset({"Patient", "Condition", "ServiceRequest", "Encounter"})
+
+
 def people(number=24):
     """Return the resources of patients of whom a half have orders."""
     found = []
@@ -320,8 +330,7 @@ def test_an_export_gets_a_page_figures_and_decisions(reference):
 def test_the_pipeline_decides_as_the_deciding_function_alone(reference):
     lines = sorted((r.get("subject", {}).get("reference", f"Patient/{r['id']}")[8:], orjson.dumps(r)) for r in people())
     table = pa.table({"patient": [p for p, _ in lines], "line": [line.decode() for _, line in lines]}, schema=KEPT)
-    present = frozenset({"Patient", "Condition", "ServiceRequest", "Encounter"})
-    rows = pa.Table.from_batches(decide_batches(table.to_batches(max_chunksize=5), setup(present=present)))
+    rows = pa.Table.from_batches(decide_batches(table.to_batches(max_chunksize=5), setup(present=PRESENT)))
     ordered = [(name, "ascending") for name in ("patient", "day", "order", "guideline")]
     assert rows.sort_by(ordered).equals(decisions(reference / "out"))
 
@@ -462,3 +471,69 @@ def test_no_mark_of_a_chart_is_in_any_file_that_is_written(tmp_path):
         if path.is_file() and path.suffix != ".parquet":
             assert "marked" not in path.read_text("utf-8"), path
     assert pq.ParquetFile(next((tmp_path / "out" / "decisions").iterdir())).schema_arrow.names == rows.schema.names
+
+
+def test_a_run_that_is_stopped_at_any_moment_goes_on_to_the_same_decisions(reference, tmp_path):
+    """Each stop is at another task; what was half written lies about under another name."""
+    export, out = reference / "export", tmp_path / "out"
+    plan = Plan(export, out, export_files(export), setup(present=PRESENT), parts=6)
+
+    class Stopped(Exception):
+        pass
+
+    for moment in range(12):
+        left = [moment]
+
+        def stop(*_, left=left):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Stopped
+
+        with contextlib.suppress(Stopped):
+            job.run(plan, versions(), embedded.run, stop, 0, restart=moment == 6)
+        if (out / "work").exists():
+            (out / "decisions" / ".part-00001.parquet").write_bytes(b"half")
+    job.run(plan, versions(), embedded.run, lambda *_: None, 0, restart=False)
+    assert decisions(out).equals(decisions(reference / "out"))
+
+
+def test_comparing_a_folder_with_itself_changes_nothing_and_another_tells_what(reference, tmp_path):
+    run(reference / "export", tmp_path / "same", "--compare", str(GUIDELINE.folder))
+    found = json.loads((tmp_path / "same" / "summary.json").read_bytes())["change"]
+    assert (found["changed"], found["orders"]) == (0, [])
+    folder = Path(shutil.copytree(GUIDELINE.folder, tmp_path / "knowledge"))
+    text = (folder / "rules.toml").read_text("utf-8")
+    (folder / "rules.toml").write_text(text.replace('"warning"', '"info"'), "utf-8")
+    run(reference / "export", tmp_path / "out", "--compare", str(folder))
+    summary_of = json.loads((tmp_path / "out" / "summary.json").read_bytes())
+    warned = sum(row == "warning" for row in decisions(tmp_path / "out").column("indicator").to_pylist())
+    assert summary_of["change"]["warnings"] == {"gained": 0, "lost": warned}
+    assert summary_of["change"]["changed"] == len(summary_of["change"]["orders"]) == warned
+    assert "What the other version would change" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    one, other = (decisions(tmp_path / name) for name in ("out", "same"))
+    assert one.column("rule").equals(other.column("rule"))
+
+
+def test_a_missing_extra_is_told_in_one_line(reference, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cds_service.backtest.job", None)
+    output = run(reference / "export", tmp_path / "out", code=errors.EXIT_MISCONFIGURED)
+    assert output.strip().splitlines()[-1].endswith("pip install 'dry-needling-cds[backtest]'")
+
+
+def test_a_line_beyond_the_bound_is_left_out_and_named(tmp_path):
+    path = tmp_path / "x.ndjson"
+    path.write_bytes(b'{"a":1}\n' + b"x" * 50 + b"\n\n" + b'{"b":2}\n' + b"y" * 60)
+    faults = Faults()
+    blocks = [(n, list(found)) for n, found in numbered(path, faults, longest=20)]
+    assert [line for _, block in blocks for line in block if line][:1] == [b'{"a":1}']
+    assert count(path) == 4
+    assert faults.total == 4
+
+
+def test_traces_begin_with_two_of_each_rule(reference):
+    found = json.loads((reference / "out" / "summary.json").read_bytes())
+    rules = [trace["rule"] for trace in found["traces"]]
+    counts = Counter(decisions(reference / "out").column("rule").to_pylist())
+    wanted = sum(min(2, number) for rule, number in counts.items() if rule)
+    assert Counter(rules[:wanted]) == {rule: min(2, number) for rule, number in counts.items() if rule}
+    assert any("days before" in line for trace in found["traces"] for line in trace["grounds"])
