@@ -25,7 +25,7 @@ CdsError
     └── TooLate                     the call took longer than it may
 
 KnowledgeError and SettingsError are raised at start, before anything is served. StoreUnavailable and its kind
-StoreRefused stay inside: whoever stores something says what follows.
+StoreRefused stay inside: whoever stores something says what follows. BacktestRefused ends a backtest.
 
 `diagnostics` is always our own sentence. It never holds a value from the request or the text of another exception,
 because either can hold patient data.
@@ -251,6 +251,10 @@ class Unavailable(CdsError):
 
 class TooLate(Unavailable):
     """The call took longer than it may, and was ended while it computed."""
+
+
+class BacktestRefused(Exception):
+    """An export cannot be backtested, or not with this folder of results; the message says why and what to do."""
 
 
 class KnowledgeError(Exception):

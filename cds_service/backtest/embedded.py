@@ -33,8 +33,9 @@ from cds_service.backtest.reading import (
     write_table,
 )  # fmt: skip
 from cds_service.backtest.rows import DECISIONS
-from cds_service.backtest.run import BacktestRefused, Plan, Progress, write
+from cds_service.backtest.run import Plan, Progress, write
 from cds_service.backtest.sessions import ORDER_TYPES
+from cds_service.errors import BacktestRefused
 
 
 def run(plan: Plan, versions: Versions, progress: Progress) -> Totals:

@@ -15,17 +15,13 @@ import orjson
 
 from cds_service.backtest.asking import Setup, Versions
 from cds_service.backtest.lines import ExportFile, files_of
-from cds_service.errors import CdsError
+from cds_service.errors import BacktestRefused
 
 PARTS = 32
 """Parts that patients are dealt to when a run does not say; a worker holds one at a time."""
 
 Progress = Callable[[str, int, int], None]
 """Told the stage, and how much of how much of it is done."""
-
-
-class BacktestRefused(CdsError):
-    """The export cannot be backtested, or not with this folder of results; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

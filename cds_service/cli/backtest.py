@@ -19,9 +19,9 @@ import orjson
 from cds_service import telemetry
 from cds_service.backtest import content, difference
 from cds_service.backtest.asking import Setup, Versions
-from cds_service.backtest.run import BacktestRefused, Plan, export_files, hash_key
+from cds_service.backtest.run import Plan, export_files, hash_key
 from cds_service.cli.examples import examples
-from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, KnowledgeError
+from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, BacktestRefused, KnowledgeError
 from cds_service.guideline.knowledge import SiteConfiguration
 from cds_service.guideline.services import load_services
 from cds_service.guideline.table import FactSpace
