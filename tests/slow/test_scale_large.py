@@ -1,4 +1,4 @@
-"""From 1 to 10 MB, no kind of request takes more than ten times the work; tests/service/test_scale.py has smaller ones."""
+"""From 1 to 10 MB of each kind, at most ten times the work; tests/service/test_scale.py has smaller ones."""
 
 from __future__ import annotations
 
