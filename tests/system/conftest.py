@@ -64,7 +64,7 @@ def wait_for(url: str, process: subprocess.Popen) -> None:
             raise AssertionError(f"the service ended with {process.returncode}: {process.communicate()[1]}")
         try:
             requests.get(f"{url}/cds-services", timeout=1)
-        except requests.ConnectionError:
+        except requests.RequestException:
             time.sleep(0.05)
         else:
             return

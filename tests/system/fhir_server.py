@@ -77,8 +77,8 @@ class Server(ThreadingHTTPServer):
 
 
 def delays(handler: Handler, path: list[str]) -> None:
-    """Answers rightly, after two seconds."""
-    time.sleep(2)
+    """Answers rightly, after half a minute."""
+    time.sleep(30)
     handler.answer(path)
 
 
@@ -88,7 +88,7 @@ def trickles(handler: Handler, _: list[str]) -> None:
     handler.send_header("Content-Type", "application/fhir+json")
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
-    for _ in range(60):
+    for _ in range(600):
         handler.wfile.write(b" ")
         handler.wfile.flush()
         time.sleep(0.05)
