@@ -79,9 +79,10 @@ def test_the_server_ends_gracefully_and_logs_json_without_patient_data():
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         reader.join(5)
-    logged = [json.loads(line) for line in lines if line.startswith("{") and '"event": "database"' not in line]
+    logged = [json.loads(line) for line in lines if line.startswith("{")]
+    logged = [line for line in logged if line["event"] not in ("database", "exposed")]  # of a busy machine, of root
     assert [line["event"] for line in logged] == ["call", "refused"]
-    assert logged[0]["rules"] == "R8"
+    assert logged[0]["rules"] == "dry-needling/R8"
     assert secret not in "".join(lines)
 
 
