@@ -12,7 +12,7 @@ from cds_service.store.period import Period
 from cds_service.store.tables import calls, cards, feedback, suggestions
 
 AT_ONCE = 1000
-"""Entries that are read from the database together."""
+"""Entries, or names of suggestions, that are asked for together; databases bound the values of one statement."""
 
 
 def feedback_entries(database: Database, period: Period) -> Iterator[dict[str, Any]]:
@@ -37,9 +37,12 @@ def feedback_entries(database: Database, period: Period) -> Iterator[dict[str, A
     with database.reading() as connection:
         found = connection.execution_options(yield_per=AT_ONCE).execute(query)
         for part in found.mappings().partitions():
-            ids = {name for row in part for name in row["suggestions"].split()}
-            query = select(suggestions.c.uuid, suggestions.c.name).where(suggestions.c.uuid.in_(ids))
-            named = {row.uuid: row.name for row in connection.execute(query)}
+            ids = sorted({name for row in part for name in row["suggestions"].split()})
+            named: dict[str, str] = {}
+            for start in range(0, len(ids), AT_ONCE):
+                query = select(suggestions.c.uuid, suggestions.c.name)
+                query = query.where(suggestions.c.uuid.in_(ids[start : start + AT_ONCE]))
+                named |= {row.uuid: row.name for row in connection.execute(query)}
             yield from (_entry(row, named) for row in part)
 
 

@@ -31,10 +31,10 @@ END_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who is told what becomes of records.
+    """Who hears what becomes of records.
 
     Attributes:
-        failed: a write or read failed; told what was tried: outbox, forward, repeats or purge.
+        failed: a write or read failed; given what was tried: outbox, forward, repeats or purge.
         lost: so many records could be kept nowhere, or were refused by the database.
     """
 
@@ -53,7 +53,7 @@ class Recorder:
         Args:
             database: where records belong.
             outbox: where they wait until they are there.
-            watch: is told of failures and losses.
+            watch: hears of failures and losses.
             daily: done once a day by the thread, such as removing what is too old.
         """
         self._database = database
@@ -80,7 +80,7 @@ class Recorder:
 
     @property
     def ended(self) -> bool:
-        """Return whether the thread has ended though nobody told it to: a defect, after which records only wait."""
+        """Return whether the thread has ended though the process goes on: a defect, after which records only wait."""
         thread = self._own_thread
         return thread is not None and not thread.is_alive() and not self._ending.is_set()
 

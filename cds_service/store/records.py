@@ -59,7 +59,7 @@ class CallRecord:
         user: keyed hash.
         orders: how many orders the guideline has something to say about.
         microseconds: time from the request to the answer.
-        missing: prefetch keys that could not be had.
+        missing: prefetch keys that were not available.
         knowledge: version of the content that decided.
     """
 

@@ -43,7 +43,7 @@ class Repeats:
         Args:
             database: where feedback and cards are.
             hours: for how long an override counts; 0 turns it off.
-            failed: is told when the database could not be asked.
+            failed: called when the database could not be asked.
         """
         self._database = database
         self._span = timedelta(hours=hours)
@@ -51,7 +51,7 @@ class Repeats:
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="repeats")
 
     def asked_at(self, hook: str) -> bool:
-        """Tell whether cards of this hook may be repeats."""
+        """Return whether cards of this hook may be repeats."""
         return bool(self._span) and hook == ASKED_AT
 
     def among(self, patient: str, asked: list[CardRecord], now: datetime) -> frozenset[str]:
@@ -97,7 +97,7 @@ class Repeats:
 
 
 def _repeats(card: CardRecord, earlier: list[Overridden]) -> bool:
-    """Tell whether every order of a card was overridden for the same rule, on no less ground than now."""
+    """Return whether every order of a card was overridden for the same rule, on no less ground than now."""
     covered = frozenset[str]().union(
         *(found.orders for found in earlier if found.rule == card.rule and card.grounds <= found.grounds)
     )

@@ -133,8 +133,8 @@ def _cells(connection: Connection, period: Period) -> list[_Cell]:
         .group_by(*same)
     )
     return [
-        _Cell(rule, service, hook, client, _week(text), said, bool(repeat), number)
-        for rule, service, hook, client, text, said, repeat, number in connection.execute(query)
+        _Cell(rule, service, hook, client, _week(received), response, bool(repeat), number)
+        for rule, service, hook, client, received, response, repeat, number in connection.execute(query)
     ]
 
 

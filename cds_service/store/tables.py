@@ -36,7 +36,7 @@ calls = Table(
     # Orders that the guideline has something to say about.
     Column("orders", Integer, nullable=False),
     Column("microseconds", Integer, nullable=False),
-    # Prefetch keys that could not be had, separated by commas.
+    # Prefetch keys that were not available, separated by commas.
     Column("missing", String(400), nullable=False),
     Column("knowledge", String(64), nullable=False),
     Index("ix_calls_patient_received", "patient", "received"),

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from datetime import date, timedelta
+from uuid import UUID
 
 import pytest
 from click.testing import CliRunner
@@ -170,6 +171,17 @@ def test_feedback_is_exported_with_the_card_it_is_about(filled, database_url):
     assert "patient" not in accepted
     chosen = run(database_url, "export", "--service", "dry-needling-order-sign", "--from", "2026-09-07")
     assert 0 < len(chosen.splitlines()) < 15
+
+
+def test_entries_that_accept_more_suggestions_than_a_statement_takes_values_are_exported(database):
+    accepted = [tuple(str(UUID(int=1000 * entry + number)) for number in range(70)) for entry in range(1000)]
+    fill(database, 5)
+    with database.writing() as connection:
+        for entry, names in enumerate(accepted):
+            record = FeedbackRecord("s", str(UUID(int=entry)), "accepted", FIRST, names)
+            write(connection, record.rows(FIRST))
+    exported = list(export.feedback_entries(database, Period(service="s")))
+    assert sum(len(entry["acceptedSuggestions"]) for entry in exported) == 70_000
 
 
 def test_what_is_older_is_removed_with_all_that_belongs_to_it(filled):
