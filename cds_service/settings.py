@@ -116,17 +116,10 @@ class Settings:
     preview: str = _setting(
         "", "Whether the preview is served at /: on or off. Empty: on where only this machine can reach the service."
     )
-    report: str = _setting(
-        "", "Whether /report is served: on or off. Empty: on where only this machine can reach the service."
-    )
-    metrics: str = _setting(
-        "", "Whether /metrics is served: on or off. Empty: on where only this machine can reach the service."
-    )
+    report: str = _setting("", "Whether /report is served: on or off. Empty: as the preview.")
+    metrics: str = _setting("", "Whether /metrics is served: on or off. Empty: as the preview.")
     metrics_token: str = _setting(
-        "",
-        "Secret by which Prometheus reads /metrics, as a bearer token; it cannot make a token for each reading. Empty: "
-        "as other pages.",
-        secret=True,
+        "", "Secret with which Prometheus reads /metrics, as a bearer token. Empty: read like other pages.", secret=True
     )
     cors_origins: str = _setting(
         "", "Origins of browser clients, separated by commas, as https://sandbox.cds-hooks.org. Empty: none."

@@ -81,6 +81,7 @@ def _tokens(command: str, file: Path | None) -> Callable[[str], str] | None:
     lines: Iterator[str] = iter(file.read_text(encoding="utf-8").split())
 
     def following(_: str) -> str:
+        """Return the next token of the file."""
         try:
             return next(lines)
         except StopIteration:

@@ -205,6 +205,7 @@ def _browsers(target: Target, path: str, _: dict[str, Any]) -> Finding:
     """Ask as browsers do before a call from another page (S5)."""
 
     def allowed(origin: str) -> bool:
+        """Return whether pages of an origin may call."""
         preflight = {"Origin": origin, "Access-Control-Request-Method": "POST",
                      "Access-Control-Request-Headers": "authorization, content-type"}  # fmt: skip
         answered = target.ask("OPTIONS", path, token="", headers=preflight)

@@ -34,10 +34,12 @@ from tests.exports import KEY, exported, lines_of, live_chart, setup, versions, 
 
 NO_EXPORT_HAS_IT = {
     "needling-not-selected": "an export does not say which drafts were selected",
+    "r7-parameters-around-a-bundle": "an export has lines of resources, none around another",
 }
 DIFFERENT = {
     "revoked-order": ([], ["R1"], "an order was a draft when it was signed, whatever became of it"),
     "r6-onset-in-the-future": (["R6"], ["R8"], "what begins after the order was not known then"),
+    "r6-onset-in-the-future-of-another-shape": (["R6"], ["R8"], "what begins after the order was not known then"),
 }
 NOTES_OF_OTHERS = {"entries-of-others", "others-entries"}
 """What is another patient's stands in that patient's lines, and is never mixed up."""
