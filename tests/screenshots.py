@@ -17,7 +17,7 @@ FOLDER = FIXTURES / "screenshots"
 SHOTS = {
     "preview": ("/", "#cards h3", 1300),
     "report": ("/report", "canvas", 1300),
-    "evidence": ("/evidence", "#R1", 900),
+    "evidence": ("/evidence", "#dry-needling-R1", 900),
 }
 
 

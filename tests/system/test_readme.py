@@ -59,6 +59,6 @@ def test_each_command_of_the_command_line_works(command, tmp_path):
 
 def test_every_service_and_error_status_is_in_the_readme(client):
     for service in client.get("/cds-services").json["services"]:
-        assert f"`POST /cds-services/{service['id']}`" in README
+        assert f"`{service['id']}`" in README
     for status in ("400", "404", "405", "412", "413", "415"):
         assert status in README
