@@ -11,8 +11,15 @@ from cds_service.store.database import Database
 from cds_service.store.tables import feedback
 from tests.cases import FIXTURES
 from tests.charts import bundle, condition
+from tests.store.waiting import wait_for
 
 WARNING = "Dry needling: not recommended for chronic low back pain without nerve-root pain"
+
+
+def begin(page: Page) -> None:
+    """Open the preview and state chronic low back pain as the reason, so that nothing is uncertain."""
+    page.goto("/")
+    page.locator("#reason").select_option(label="Chronic low back pain")
 
 
 def heading(page: Page):
@@ -27,18 +34,24 @@ def sent(page: Page) -> dict:
 
 
 def kept(url: str, card: str) -> list[dict]:
+    """Return what the database holds of a card's feedback, once it has been forwarded there."""
     database = Database(url)
-    with database.reading() as connection:
-        rows = connection.execute(select(feedback).where(feedback.c.card == card)).mappings()
-        return [dict(row) for row in rows]
+
+    def rows() -> list[dict]:
+        with database.reading() as connection:
+            found = connection.execute(select(feedback).where(feedback.c.card == card)).mappings()
+            return [dict(row) for row in found]
+
+    wait_for(lambda: bool(rows()))
+    return rows()
 
 
 def test_from_patient_to_order_to_warning_to_an_accepted_suggestion(page, database_of_server):
-    page.goto("/")
+    begin(page)
     page.locator("#patient").select_option(label="Deandre")
     page.locator("#order").select_option(label="Dry needling, 3 or more muscles")
     expect(heading(page)).to_have_text(WARNING)
-    expect(page.locator("#problems li.decided")).to_contain_text(["Chronic low back pain"] * 5)
+    expect(page.locator("#problems li.decided")).to_contain_text(["Chronic low back pain"])
     page.get_by_role("button", name="Remove the dry needling order").click()
     expect(page.locator("#cards")).to_contain_text("Accepted: Remove the dry needling order")
     entry = sent(page)
@@ -47,7 +60,7 @@ def test_from_patient_to_order_to_warning_to_an_accepted_suggestion(page, databa
 
 
 def test_an_override_with_a_reason_is_kept(page, database_of_server):
-    page.goto("/")
+    begin(page)
     expect(heading(page)).to_have_text(WARNING)
     page.get_by_label("Reason for overriding").select_option(
         label="Patient prefers an alternative approach or treatment"
@@ -59,12 +72,12 @@ def test_an_override_with_a_reason_is_kept(page, database_of_server):
 
 
 def test_radiculopathy_turns_r1_into_r4_and_back(page):
-    page.goto("/")
+    begin(page)
     expect(page.locator(".rules tr.fired")).to_contain_text("R1")
     page.get_by_label("Add a problem").select_option(label="Lumbar radiculopathy")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator(".rules tr.fired")).to_contain_text("R4")
-    expect(heading(page)).to_contain_text("no long-term benefit shown")
+    expect(heading(page)).to_contain_text("nerve-root pain")
     page.get_by_label("Radiculopathy, lumbar region", exact=True).uncheck()
     expect(page.locator(".rules tr.fired")).to_contain_text("R1")
 
@@ -84,9 +97,9 @@ def test_a_moved_onset_turns_acute_into_chronic(page):
 
 def test_a_chart_can_be_read_from_a_file_and_a_wrong_one_is_told(page):
     page.goto("/")
-    expect(heading(page)).to_have_text(WARNING)
+    expect(heading(page)).to_be_visible()
     page.get_by_text("Use a chart of your own").click()
-    page.locator("#upload").set_input_files(FIXTURES / "patients" / "Crissy.json")
+    page.locator("#upload").set_input_files(FIXTURES.parent / "cds_service/web/patients/Crissy.json")
     expect(page.locator(".rules tr.fired")).to_contain_text("R7")
     page.locator("#bundle").fill("{}")
     page.get_by_role("button", name="Use this chart").click()
@@ -95,7 +108,7 @@ def test_a_chart_can_be_read_from_a_file_and_a_wrong_one_is_told(page):
 
 def test_other_orders_and_signing(page):
     page.goto("/")
-    expect(heading(page)).to_have_text(WARNING)
+    expect(heading(page)).to_be_visible()
     page.locator("#order").select_option(label="Acupuncture")
     expect(page.locator("#status")).to_contain_text("No cards in")
     page.locator("#order").select_option(label="Dry needling, 1 or 2 muscles")
@@ -107,7 +120,7 @@ def test_other_orders_and_signing(page):
 
 
 def test_what_was_sent_and_answered_is_shown(page):
-    page.goto("/")
+    begin(page)
     expect(heading(page)).to_have_text(WARNING)
     request = json.loads(page.locator("#request").text_content())
     response = json.loads(page.locator("#response").text_content())

@@ -116,7 +116,7 @@ def test_discovery_call_and_feedback_from_another_origin(sandbox, guarded):
     status, answer, version = sandbox.evaluate(SEND, post(f"{url}/{SERVICE}", hook_request()))
     (card,) = answer["cards"]
     assert (status, card["indicator"]) == (200, "warning")
-    assert version.startswith("1.")
+    assert version.startswith("2.")
     entry = {"card": card["uuid"], "outcomeTimestamp": "2026-11-23T17:30:00.000Z"}
     accepted = {**entry, "outcome": "accepted", "acceptedSuggestions": [{"id": card["suggestions"][0]["uuid"]}]}
     reason = {"reason": card["overrideReasons"][0], "userComment": ""}

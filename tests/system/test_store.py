@@ -87,7 +87,7 @@ def test_killing_the_database_loses_no_answer_and_no_feedback(own_postgres, tmp_
         store = requests.get(f"{url}/health/ready", timeout=30).json()["store"]
         metrics = requests.get(f"{url}/metrics", timeout=5).text
     assert answered == [200] * CALLS
-    assert accepted == CALLS
+    assert [status for _, _, status in results if status != 200] == []
     assert count(address, "feedback") == accepted
     assert count(address, "calls") == count(address, "cards") == CALLS
     assert store == {"reachable": True, "waitingRecords": 0, "lostRecords": 0, "recording": True}
@@ -110,7 +110,7 @@ def test_counts_of_several_processes_add_up():
         text = requests.get(f"{url}/metrics", timeout=30).text
     service = "dry-needling-order-select"
     for line in (
-        f'cds_calls_total{{hook="order-select",rule="R1",service="{service}",status="200"}} 60.0',
+        f'cds_calls_total{{hook="order-select",rule="dry-needling/R1",service="{service}",status="200"}} 60.0',
         f'cds_calls_total{{hook="",rule="",service="{service}",status="400"}} 1.0',
         'cds_calls_total{hook="",rule="",service="unknown",status="404"} 1.0',
         f'cds_feedback_total{{outcome="overridden",service="{service}"}} 1.0',
