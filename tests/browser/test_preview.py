@@ -19,6 +19,7 @@ WARNING = "Dry needling: not recommended for chronic low back pain without nerve
 def begin(page: Page) -> None:
     """Open the preview and state chronic low back pain as the reason, so that nothing is uncertain."""
     page.goto("/")
+    expect(heading(page)).to_be_visible()
     page.locator("#reason").select_option(label="Chronic low back pain")
 
 
@@ -84,6 +85,7 @@ def test_radiculopathy_turns_r1_into_r4_and_back(page):
 
 def test_a_moved_onset_turns_acute_into_chronic(page):
     page.goto("/")
+    expect(heading(page)).to_be_visible()
     page.get_by_text("Use a chart of your own").click()
     pain = condition("M54.50", onsetDateTime="2020-01-01")
     page.locator("#bundle").fill(json.dumps(bundle({"resourceType": "Patient", "id": "p1"}, pain)))
