@@ -27,9 +27,12 @@ def written(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def python(written, tmp_path_factory):
-    """A virtual environment of its own, with the guideline installed in it beside the service."""
+    """A virtual environment of its own, with the guideline installed in it beside the service.
+
+    It has no pip: Python 3.11 would put an old setuptools beside it, which hides the one of the lock file.
+    """
     venv = tmp_path_factory.mktemp("venv")
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True, capture_output=True)
     python = venv / "bin" / "python"
     packages = subprocess.run(
         [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
@@ -37,8 +40,8 @@ def python(written, tmp_path_factory):
     ).stdout.strip()  # fmt: skip
     paths = (str(ROOT), sysconfig.get_path("purelib"))
     (Path(packages) / "service.pth").write_text("\n".join(paths), encoding="utf-8")
-    pip = [str(python), "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, str(written)], check=True, capture_output=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-index", "--no-deps"]
+    subprocess.run([*pip, "--no-build-isolation", str(written)], check=True, capture_output=True)
     return str(python)
 
 

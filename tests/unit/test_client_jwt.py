@@ -9,6 +9,7 @@ import math
 import time
 
 import pytest
+import time_machine
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -107,6 +108,15 @@ def with_the_public_key(content):
 
 
 NOW = int(time.time())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def clock():
+    """The tests' tokens are made when pytest collects them, which may be many minutes before they are used."""
+    with time_machine.travel(NOW):
+        yield
+
+
 NO_IDS = ("", "\ud800", "a\udfffb", 5, ["a"], {}, True)
 
 
