@@ -59,7 +59,7 @@ def explanation(trace: Trace) -> str:
     for decision in trace["decisions"]:
         lines += ["", f"{_entry(decision['order'])} -> {decision['rule']}", "Findings:", *_findings(decision)]
         lines += ["Rules:", *(_rule(step) for step in decision["rules"])]
-        lines.append(f"Notes: {', '.join(decision['notes']) or 'none'}")
+        lines.append(f"Notes: {', '.join(note['note'] for note in decision['notes']) or 'none'}")
         for title, entries in (
             ("Could not be read", decision["unreadable"]),
             ("Elements that could not be read", decision["lost"]),

@@ -144,7 +144,7 @@ def read(
             seen.append(SeenDraft(entry, "not selected"))
         else:
             order = _order(sent, entry, kind, concept, kinds, value_sets)
-            seen.append(SeenDraft(entry, f"considered as {kind}"))
+            seen.append(SeenDraft(entry, f"considered as {kinds.name(kind).lower()}"))
             orders.append(order)
             if _holds_more_than_is_read(resource):
                 unreadable.append(entry)

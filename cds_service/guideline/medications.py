@@ -31,7 +31,7 @@ def read(chart: Chart, value_sets: ValueSets) -> MedicationsRead:
     found = MedicationsRead()
     for sent in chart.entries("MedicationRequest", _perhaps_active):
         request = in_r4(sent)
-        concept = _concept(request, chart, value_sets)
+        concept = concept_of(request, chart, value_sets)
         if not concept.kinds:
             continue
         if not word(request.get("status")):
@@ -47,7 +47,7 @@ def _perhaps_active(requests: Sequence[Resource]) -> Sequence[Resource]:
     return [request for request in requests if word(request.get("status")) in ("", "active")]
 
 
-def _concept(request: Resource, chart: Chart, value_sets: ValueSets) -> Concept:
+def concept_of(request: Resource, chart: Chart, value_sets: ValueSets) -> Concept:
     """Return what is requested: medicationCodeableConcept, the Medication referred to, or the reference's words."""
     coded = value_sets.of_concept(request.get("medicationCodeableConcept"))
     if not coded.empty:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Literal
 
 FactValue = str | bool
 Facts = Mapping[str, FactValue]
@@ -99,7 +100,7 @@ class RuleTrace:
     """Why one rule did or did not decide: `outcome` is `fired`, `not met` or `an earlier rule decided`."""
 
     rule: Rule
-    outcome: str
+    outcome: Literal["fired", "not met", "an earlier rule decided"]
     unmet: tuple[str, ...] = field(default=())
 
 

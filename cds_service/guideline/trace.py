@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Literal
 
 # Before Python 3.12 pydantic cannot read the TypedDict of typing.
 from typing_extensions import TypedDict
 
 from cds_service.fhir.chart import Chart
-from cds_service.guideline import table
+from cds_service.fhir.shapes import in_r4
+from cds_service.guideline import medications, table
+from cds_service.guideline.conditions import entry_of
 from cds_service.guideline.decided import Decided
 from cds_service.guideline.drafts import Drafts
 from cds_service.guideline.findings import Entry
+from cds_service.guideline.grounds import Ground
 from cds_service.guideline.knowledge import Knowledge
 from cds_service.guideline.table import FactValue, RuleTrace
 
@@ -24,8 +28,15 @@ class TracedEntry(TypedDict):
     display: str
 
 
+class TracedConcept(TracedEntry):
+    """A chart entry that means something to the guideline: the value sets and word lists that it was found in."""
+
+    valueSets: list[str]
+    phrases: list[str]
+
+
 class TracedDraft(TracedEntry):
-    """A draft order with what became of it and why."""
+    """A draft order and how it was taken."""
 
     outcome: str
 
@@ -49,22 +60,32 @@ class TracedFinding(TypedDict):
 
 
 class TracedRule(TypedDict):
-    """A rule of the table: whether it fired, and the facts because of which."""
+    """A rule of the table: what its card says first, whether it fired, and the facts because of which."""
 
     rule: str
     name: str
-    outcome: str
+    summary: str
+    outcome: Literal["fired", "not met", "an earlier rule decided"]
     because: list[str]
 
 
+class TracedNote(TypedDict):
+    """A line that joins the card, as far as the card has room: its words, and the part in which it stands."""
+
+    note: str
+    part: str
+    words: str
+
+
 class TracedDecision(TypedDict):
-    """What was decided about one order."""
+    """What was decided about one order, and the chart entries behind the facts that the rule tested."""
 
     order: TracedEntry
     rule: str
+    deciding: list[TracedGround]
     findings: list[TracedFinding]
     rules: list[TracedRule]
-    notes: list[str]
+    notes: list[TracedNote]
     unreadable: list[TracedEntry]
     lost: list[TracedEntry]
 
@@ -79,6 +100,7 @@ class Trace(TypedDict):
     unmatchedSelections: int
     prefetch: dict[str, str]
     entriesAboutOthers: int
+    recognized: list[TracedConcept]
     decisions: list[TracedDecision]
 
 
@@ -92,8 +114,23 @@ def explain(drafts: Drafts, decided: Sequence[Decided], chart: Chart, knowledge:
         unmatchedSelections=drafts.unmatched_selections,
         prefetch={key: str(state) for key, state in chart.availability.items()},
         entriesAboutOthers=chart.foreign,
+        recognized=list(_recognized(chart, knowledge)),
         decisions=[_decision(item, knowledge) for item in decided],
     )
+
+
+def _recognized(chart: Chart, knowledge: Knowledge) -> Iterator[TracedConcept]:
+    """Yield the problems and medications that mean or say something to the guideline, those that are over too."""
+    value_sets = knowledge.value_sets
+    read = [(resource, value_sets.of_concept(resource.get("code"))) for resource in chart.about_patient("Condition")]
+    read += [
+        (request, medications.concept_of(request, chart, value_sets))
+        for request in map(in_r4, chart.about_patient("MedicationRequest"))
+    ]
+    for resource, concept in read:
+        if concept.kinds:
+            named = entry_of(resource, concept)
+            yield TracedConcept(**_entry(named), valueSets=sorted(concept.value_sets), phrases=sorted(concept.said))
 
 
 def _decision(item: Decided, knowledge: Knowledge) -> TracedDecision:
@@ -101,17 +138,14 @@ def _decision(item: Decided, knowledge: Knowledge) -> TracedDecision:
     return TracedDecision(
         order=_entry(item.draft.entry),
         rule=item.decision.rule.id,
+        deciding=[_ground(ground) for ground in item.deciding_grounds],
         findings=[
             TracedFinding(
                 fact=fact,
                 value=value,
                 asks=words.asks[fact],
                 words=words.say(fact, value, item.assessment.values),
-                grounds=[
-                    TracedGround(role=ground.role, words=ground.words, entries=[_entry(e) for e in ground.entries])
-                    for ground in item.assessment.grounds
-                    if ground.fact == fact
-                ],
+                grounds=[_ground(ground) for ground in item.assessment.grounds if ground.fact == fact],
             )
             for fact, value in item.facts.items()
         ],
@@ -119,6 +153,7 @@ def _decision(item: Decided, knowledge: Knowledge) -> TracedDecision:
             TracedRule(
                 rule=step.rule.id,
                 name=step.rule.name,
+                summary=step.rule.summary.format(order=knowledge.orders.words([item.draft.kind])) or "No card",
                 outcome=step.outcome,
                 because=[
                     f"{words.asks[fact]}: {words.say(fact, item.facts[fact], item.assessment.values)}"
@@ -127,10 +162,17 @@ def _decision(item: Decided, knowledge: Knowledge) -> TracedDecision:
             )
             for step in table.trace(item.facts, knowledge.table)
         ],
-        notes=[note.id for note in item.decision.notes],
+        notes=[
+            TracedNote(note=note.id, part=note.part, words=note.text.format_map(item.assessment.values))
+            for note in item.decision.notes
+        ],
         unreadable=[_entry(entry) for entry in item.findings.chart.unreadable],
         lost=[_entry(entry) for entry in item.findings.chart.lost],
     )
+
+
+def _ground(ground: Ground) -> TracedGround:
+    return TracedGround(role=ground.role, words=ground.words, entries=[_entry(entry) for entry in ground.entries])
 
 
 def _tested(step: RuleTrace) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -62,11 +61,9 @@ def blueprint(
         entrance.count_reader()
         body = entrance.body()
         with entrance.computing() as deadline:
-            started = time.perf_counter()
             support = Support(access, deadline, waiting=entrance.admission.released)
             answered = answer(registry, request.args.get("service", ""), body, clock().date(), support)
-            milliseconds = (time.perf_counter() - started) * 1000
-        return jsonify({"trace": answered.guidance.explain(), "milliseconds": round(milliseconds, 2)})
+        return jsonify({"trace": answered.guidance.explain()})
 
     return views
 

@@ -46,7 +46,7 @@ def test_call_prints_the_response_as_json():
 def test_call_explains_orders_findings_and_every_rule():
     output = run("call", "--explain", "--today", "2026-11-23", CASE).output
     assert "Evaluated on 2026-11-23 with knowledge 2.0.0+" in output
-    assert "ServiceRequest/needling 'Needle insertion without injection, 1 or 2 muscles': considered as dry-" in output
+    assert "ServiceRequest/needling 'Needle insertion without injection, 1 or 2 muscles': considered as dry n" in output
     assert "        Condition/back\n" in output
     assert "  R1 not-recommended-chronic-lbp: fired (" in output
     assert "  R2 not-for-facet-pain: not met (for pain from the facet joints: no" in output
