@@ -1,1 +1,1 @@
-"""Tests: unit (no socket), service (Flask client), system (a real server)."""
+"""Tests: unit (no socket), service (Flask client), campaigns (inputs by the thousand), system (a real server)."""

@@ -22,8 +22,8 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from tests.bench.processes import memory
+from tests.campaigns.test_robustness import check
 from tests.fuzz.kinds import Kinds, Sent
-from tests.service.test_robustness import check
 
 NUMBER = 100_000
 SEED = 12

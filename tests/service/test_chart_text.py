@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from cds_service.cli import commands
 from cds_service.fhir.chart import is_id, reference_to
 from cds_service.fhir.chart_text import hides_characters, plain_line
+from tests.campaigns.test_robustness import RICH, assert_nothing_empty, paths
 from tests.cases import EXTENSION, FIXTURES
 from tests.charts import bundle, cards, code, condition, needling, request
-from tests.service.test_robustness import RICH, assert_nothing_empty, paths
 
 HIDDEN = (
     "\0\x1b[2J\x7f\x9b\N{RIGHT-TO-LEFT OVERRIDE}\N{POP DIRECTIONAL ISOLATE}\N{ZERO WIDTH SPACE}\N{SOFT HYPHEN}\ufeff"

@@ -1,11 +1,11 @@
-"""From 1 to 10 MB of each kind, at most ten times the work; tests/service/test_scale.py has smaller ones."""
+"""From 1 to 10 MB of each kind, at most ten times the work; tests/campaigns/test_scale.py has smaller ones."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.bench.kinds import KINDS, of_size
-from tests.service.test_scale import MOST, work
+from tests.campaigns.test_scale import MOST, work
 
 
 @pytest.mark.parametrize("kind", KINDS)
