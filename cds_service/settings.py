@@ -1,4 +1,4 @@
-"""Every setting once: its name, type, default, environment variable and help."""
+"""Every setting, declared once: name, type, default, environment variable and help."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cds_service.store.database import database_url
 from cds_service.store.pseudonyms import SHORTEST_KEY
 
 CONFIG_FILE = "CDS_CONFIG_FILE"
-"""Names a TOML file with settings by their names in small letters."""
+"""Names a TOML file of settings, by their names in lowercase."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PAGES = ("preview", "report", "metrics")
@@ -32,123 +32,104 @@ def _setting(default: Any, text: str, *, secret: bool = False, **limits: int) ->
 
 @dataclass(frozen=True)
 class Settings:
-    """The configuration of one process. Each field is read from `CDS_` and its name in capitals."""
+    """The configuration of one process. Each field is read from `CDS_` and its name in uppercase."""
 
+    # fmt: off
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8080, "TCP port to listen on.", low=1, high=65535)
     public_url: str = _setting(
-        "", "Where others reach this server, for links on cards, as https://cds.example.org. Empty: host and port."
-    )
-    workers: int = _setting(2, "Worker processes of the web server.", low=1, high=64)
-    threads: int = _setting(
-        4, "Threads in each worker process; more when many calls wait for FHIR servers.", low=1, high=200
-    )
+        "", "URL at which others reach the service, such as https://cds.example.org. Cards link to it, and tokens name "
+        "it. Required when the service listens beyond this machine. Empty: host and port.")
+    workers: int = _setting(2, "Worker processes; one per CPU core is a good choice.", low=1, high=64)
+    threads: int = _setting(4, "Threads per worker. Raise it when many calls wait for FHIR servers.", low=1, high=200)
     receive_seconds: int = _setting(
-        10, "Time for a request to arrive, and for its answer to be taken; later ones get 408.", low=1, high=3600
-    )
+        10, "Time allowed for a request to arrive (then 408), and for the client to read the answer.", low=1, high=3600)
     keep_alive_seconds: int = _setting(
-        75, "How long a connection on which nothing is asked stays open; longer than a proxy in front keeps it.",
-        low=1, high=3600,
-    )  # fmt: skip
-    calls_per_minute: int = _setting(0, "Calls a client may make in a minute to each worker; 0: without limit.", low=0)
-    feedback_entries: int = _setting(1000, "Entries that one feedback request may hold; more get 413.", low=1)
-    feedback_suggestions: int = _setting(50, "Accepted suggestions of one feedback entry; more get 413.", low=1)
+        75, "How long an idle connection stays open. Set it higher than the proxy's own timeout.", low=1, high=3600)
+    calls_per_minute: int = _setting(
+        0, "Calls per client and minute that each worker accepts; more get 429. 0: no limit.", low=0)
+    feedback_entries: int = _setting(1000, "Entries allowed in one feedback request; more get 413.", low=1)
+    feedback_suggestions: int = _setting(
+        50, "Accepted suggestions allowed in one feedback entry; more get 413.", low=1)
     feedback_per_minute: int = _setting(
-        2000, "Feedback entries a client may send in a minute to each worker; more get 429. 0: without limit.", low=0
-    )
+        2000, "Feedback entries per client and minute that each worker accepts; more get 429. 0: no limit.", low=0)
     call_milliseconds: int = _setting(
-        2000, "Time for a whole call, computing, waiting and fetching; then 503. Half of it is for waiting.", low=50
-    )
-    max_resources: int = _setting(20_000, "Resources that the prefetch of one call may hold.", low=1)
+        2000, "Time allowed for a whole call; then 503. At most half of it is spent waiting for other calls.", low=50)
+    max_resources: int = _setting(20_000, "Resources allowed in the prefetch of one call; more get 413.", low=1)
     max_body_bytes: int = _setting(10 * 1024 * 1024, "Largest request body, in bytes; larger ones get 413.", low=1024)
-    guidelines: str = _setting("dry-needling", "Guidelines that are on, by id, separated by commas.")
-    guideline_folders: str = _setting("", "Folders of guidelines that are no installed packages, separated by commas.")
+    guidelines: str = _setting("dry-needling", "Ids of the guidelines to serve, separated by commas.")
+    guideline_folders: str = _setting(
+        "", "Folders of guidelines that are not installed as packages, separated by commas.")
     shared_service_id: str = _setting(
-        "", "One id for all hooks of a guideline; of several guidelines, of the one with that id. Empty: an id each."
-    )
+        "", "One service id for all hooks of a guideline, so that a card at signing replaces the one at selection. "
+        "With several guidelines, use the id of the one it is for. Empty: one id per hook.")
     fhir_servers: str = _setting(
-        "",
-        "FHIR servers that may be read, separated by commas: a base URL each, followed by the word internal if it may "
-        "have an address that is not public, and open if it needs no token. Empty: nothing is fetched.",
-    )
-    fhir_request_milliseconds: int = _setting(300, "Longest wait for a FHIR server's connection or data.", low=1)
-    fhir_total_milliseconds: int = _setting(400, "Time for all fetches of one call together.", low=1)
+        "", "FHIR servers that may be read, separated by commas. Each is a base URL; add `internal` if its address is "
+        "not public, and `open` if it needs no token. Empty: nothing is fetched.")
+    fhir_request_milliseconds: int = _setting(300, "Longest wait for a FHIR server to connect or to send.", low=1)
+    fhir_total_milliseconds: int = _setting(400, "Time allowed for all fetches of one call together.", low=1)
     site_value_sets: str = _setting(
-        "", "Folder with ValueSet JSON files whose codes extend ours, for example local procedure codes."
-    )
+        "", "Folder of FHIR ValueSet files that add local codes, such as procedure codes, to those of a guideline.")
     jwt: str = _setting(
-        "",
-        "Who needs a JSON Web Token: off, services (calls) or everywhere (discovery too). Empty: off, which is "
-        "accepted on a loopback address only.",
-    )
-    issuers_file: str = _setting("", "TOML file that lists whose tokens are trusted.")
+        "", "Which requests need a JSON Web Token: off, services (calls and feedback) or everywhere (discovery too). "
+        "Empty: off, allowed on this machine only.")
+    issuers_file: str = _setting("", "TOML file that lists the issuers whose tokens are trusted.")
     jwt_audiences: str = _setting(
-        "", "URLs that a token's aud may name beside the endpoint's own, separated by commas."
-    )
+        "", "URLs accepted as a token's `aud`, besides the URL of the endpoint, separated by commas.")
     key_set_minutes: int = _setting(
-        15, "Age at which an issuer's key set is asked for again; a removed key is accepted for as long.", low=1
-    )
+        15, "How often an issuer's keys are read again. A key that was removed is accepted for as long.", low=1)
     key_set_stale_minutes: int = _setting(
-        240, "Age up to which a key set is used while its URL does not answer; a removed key is accepted then.", low=1
-    )
+        240, "How long known keys, removed ones included, are accepted while an issuer's key URL is down.", low=1)
     database_url: str = _setting(
-        "",
-        "Database of calls, feedback and used tokens: sqlite:/// or postgresql://. Empty: SQLite in the data folder.",
-        secret=True,
-    )
+        "", "Database for calls, feedback and used tokens: sqlite:/// or postgresql://. Empty: SQLite in the data "
+        "folder.", secret=True)
     data_folder: str = _setting(
-        "cds-data", "Folder for this machine's own: records that wait for the database, and the key of hashes."
-    )
+        "cds-data", "Folder for records that wait for the database, and for the hash key. Each service needs its own.")
     hash_key: str = _setting(
-        "",
-        "Key of the hashes that stand for patients and users, the same on all machines. Empty: made in data folder.",
-        secret=True,
-    )
+        "", "Secret key for hashing patient and user ids; use the same key on all machines of a site. Empty: a key is "
+        "made in the data folder.", secret=True)
     repeat_hours: int = _setting(
-        24, "How long a card overridden at order-select is not shown at order-sign; 0: always shown.", low=0, high=8760
-    )
+        24, "How long a card overridden at order-select is not repeated at order-sign. 0: always repeated.",
+        low=0, high=8760)
     keep_comments: bool = _setting(
-        False, "Keep the words that clinicians write in feedback, cut to 500 characters: true or false."
-    )
+        False, "Store the comments that clinicians write in feedback, up to 500 characters: true or false.")
     keep_days: int = _setting(
-        0, "Days after which calls and feedback are removed, daily; 0: never.", low=0, high=36_500
-    )
+        0, "Age in days at which calls and feedback are deleted, once a day. 0: never.", low=0, high=36_500)
     preview: str = _setting(
-        "", "Whether the preview is served at /: on or off. Empty: on where only this machine can reach the service."
-    )
-    report: str = _setting("", "Whether /report is served: on or off. Empty: as the preview.")
-    metrics: str = _setting("", "Whether /metrics is served: on or off. Empty: as the preview.")
+        "", "Serve the preview at `/`: on or off. Empty: on if only this machine can reach the service.")
+    report: str = _setting("", "Serve `/report`: on or off. Empty: like the preview.")
+    metrics: str = _setting("", "Serve `/metrics`: on or off. Empty: like the preview.")
     metrics_token: str = _setting(
-        "", "Secret with which Prometheus reads /metrics, as a bearer token. Empty: read like other pages.", secret=True
-    )
+        "", "Secret that Prometheus sends as a bearer token to read `/metrics`. Empty: read like other pages.",
+        secret=True)
     cors_origins: str = _setting(
-        "", "Origins of browser clients, separated by commas, as https://sandbox.cds-hooks.org. Empty: none."
-    )
+        "", "Origins of browser-based clients, separated by commas, such as https://sandbox.cds-hooks.org.")
     cors_private_network: bool = _setting(
-        False, "Answer browsers on public sites that ask to call a private address: true or false."
-    )
-    log_level: str = _setting("info", f"Least severe level that is logged: {', '.join(LOG_LEVELS)}.")
+        False, "Allow pages of public websites to call this service at a private address: true or false.")
+    log_level: str = _setting("info", f"Lowest level that is logged: {', '.join(LOG_LEVELS)}.")
+    # fmt: on
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
         """Read the settings from environment variables, and from the TOML file that CDS_CONFIG_FILE names.
 
-        The environment wins over the file. A variable that ends in _FILE names a file that holds the value: secrets
-        need not stand in the environment.
+        The environment wins over the file. A variable that ends in _FILE names a file that holds the value, so that
+        secrets can stay out of the environment.
 
         Raises:
-            SettingsError: a value has the wrong type or range, or a CDS_ variable is unknown; every fault is named.
+            SettingsError: a value has the wrong type or range, or a CDS_ variable is unknown. All errors are reported
+                together.
         """
         values: dict[str, Any] = {}
         known = {environment_variable(item.name): item for item in fields(cls)}
-        said, faults = _said(environ, frozenset(known))
-        for variable in sorted(said):
+        texts, faults = _texts(environ, frozenset(known))
+        for variable in sorted(texts):
             item = known.get(variable)
             if item is None:
-                faults.append(f"{variable} is no setting; `cds-service settings` lists them")
+                faults.append(f"{variable} is not a setting; run `cds-service settings` for a list")
                 continue
             try:
-                values[item.name] = _parsed(said[variable], item.default, item.metadata)
+                values[item.name] = _parsed(texts[variable], item.default, item.metadata)
             except ValueError as fault:
                 faults.append(f"{variable} {fault}")
         if values.get("log_level", "info") not in LOG_LEVELS:
@@ -165,11 +146,11 @@ class Settings:
         except ValueError as fault:
             faults.append(f"CDS_FHIR_SERVERS: {fault}")
         if values.get("host", "127.0.0.1") not in LOOPBACK and not values.get("public_url"):
-            faults.append("CDS_PUBLIC_URL must be set to listen on an address that others can reach; cards link to it")
+            faults.append("CDS_PUBLIC_URL must be set when other machines can reach CDS_HOST; cards link to it")
         if not re.fullmatch(r"(https?://[^\s/?#]+(/[^\s?#]*)?)?", values.get("public_url", "")):
-            faults.append("CDS_PUBLIC_URL must be an absolute http(s) URL without query")
+            faults.append("CDS_PUBLIC_URL must be an absolute http or https URL without a query")
         faults += [
-            f"CDS_CORS_ORIGINS: {origin} is no origin such as https://sandbox.cds-hooks.org"
+            f"CDS_CORS_ORIGINS: {origin} is not an origin; write it like https://sandbox.cds-hooks.org"
             for origin in listed(values.get("cors_origins", ""))
             if not re.fullmatch(r"https?://[^\s/?#*]+", origin)
         ]
@@ -179,7 +160,7 @@ class Settings:
 
     @property
     def checks_calls(self) -> bool:
-        """Tell whether calls need a token."""
+        """Return whether calls need a token."""
         return self.jwt in ("services", "everywhere")
 
     @property
@@ -189,27 +170,27 @@ class Settings:
 
     @property
     def exposed(self) -> bool:
-        """Tell whether others than this machine can reach the service, directly or through a proxy."""
+        """Return whether other machines can reach the service, directly or through a proxy."""
         return self.host not in LOOPBACK or urlsplit(self.base_url).hostname not in LOOPBACK
 
     def serves(self, page: str) -> bool:
-        """Tell whether a page is served that is off where others can reach it, unless the site says on."""
+        """Return whether a page is served: if set to on, or if not set and only this machine can reach the service."""
         chosen: str = getattr(self, page)
         return chosen == "on" or (chosen == "" and not self.exposed)
 
     @property
     def origins(self) -> list[str]:
-        """Return the origins of browser clients."""
+        """Return the origins of browser-based clients."""
         return listed(self.cors_origins)
 
     @property
     def base_url(self) -> str:
-        """Return where others reach this server, without a slash at the end."""
+        """Return the URL at which others reach the service, without a trailing slash."""
         return (self.public_url or f"http://{self.address}").rstrip("/")
 
     @property
     def address(self) -> str:
-        """Return host and port; an IPv6 address stands in brackets."""
+        """Return host and port, with brackets around an IPv6 address."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -218,30 +199,30 @@ def environment_variable(name: str) -> str:
     return f"CDS_{name.upper()}"
 
 
-def _said(environ: Mapping[str, str], known: frozenset[str]) -> tuple[dict[str, str], list[str]]:
-    """Return what the file and the environment say, by variable, and what could not be read."""
-    said: dict[str, str] = {}
+def _texts(environ: Mapping[str, str], known: frozenset[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the values in the file and the environment, by variable, and errors about what could not be read."""
+    texts: dict[str, str] = {}
     faults: list[str] = []
-    ours = {name: text for name, text in environ.items() if name.startswith("CDS_")}
-    path = ours.pop(CONFIG_FILE, "")
+    given = {name: text for name, text in environ.items() if name.startswith("CDS_")}
+    path = given.pop(CONFIG_FILE, "")
     if path:
         try:
             document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-            said = {environment_variable(name): _as_text(value) for name, value in document.items()}
+            texts = {environment_variable(name): _as_text(value) for name, value in document.items()}
         except OSError:
             faults.append(f"{CONFIG_FILE}: {path} cannot be read")
         except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-            faults.append(f"{CONFIG_FILE}: {path} is not TOML")
-    for name, text in ours.items():
+            faults.append(f"{CONFIG_FILE}: {path} is not valid TOML")
+    for name, text in given.items():
         variable = name.removesuffix("_FILE")
         if name in known or variable not in known:
-            said[name] = text
+            texts[name] = text
             continue
         try:
-            said[variable] = Path(text).read_text(encoding="utf-8").strip()
+            texts[variable] = Path(text).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             faults.append(f"{name}: the file cannot be read")
-    return said, faults
+    return texts, faults
 
 
 def _as_text(value: object) -> str:
@@ -256,9 +237,9 @@ def _jwt_faults(values: Mapping[str, Any]) -> list[str]:
     if mode not in ("", "off", "services", "everywhere"):
         faults.append("CDS_JWT must be off, services or everywhere")
     elif mode in ("services", "everywhere") and not values.get("issuers_file"):
-        faults.append("CDS_ISSUERS_FILE must name the issuers whose tokens are trusted")
+        faults.append("CDS_ISSUERS_FILE must name a file of trusted issuers when CDS_JWT asks for tokens")
     elif mode == "" and values.get("host", "127.0.0.1") not in LOOPBACK:
-        faults.append("CDS_JWT must be set to listen on an address that others can reach; off must be said")
+        faults.append("CDS_JWT must be set when other machines can reach CDS_HOST; off serves without tokens")
     try:
         database_url(values.get("database_url") or "sqlite://")
     except ValueError as fault:
@@ -267,7 +248,7 @@ def _jwt_faults(values: Mapping[str, Any]) -> list[str]:
 
 
 def listed(text: str) -> list[str]:
-    """Return the items of a setting that is a list, written with commas between them."""
+    """Return the items of a setting that is a comma-separated list."""
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
@@ -290,7 +271,7 @@ def _parsed(text: str, default: Any, limits: Mapping[str, Any]) -> Any:
 
 
 def settings_or_exit() -> Settings:
-    """Return the settings of this process; end it with exit code 3, and every fault in words, when one is wrong."""
+    """Return the settings of this process; if any is wrong, print all errors and exit with code 3."""
     try:
         return Settings.from_environ(os.environ)
     except SettingsError as error:

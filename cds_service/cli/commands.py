@@ -1,4 +1,4 @@
-"""cds-service: its commands, each loaded when it is asked for; serve and settings are here."""
+"""cds-service: its commands, each loaded when it is needed; serve is here."""
 
 from __future__ import annotations
 
@@ -6,61 +6,78 @@ import os
 import sys
 import tempfile
 import threading
-from dataclasses import fields
 from importlib import import_module
+from typing import Any
 
 import click
 
 from cds_service import telemetry
 from cds_service.cli.examples import examples
 from cds_service.errors import SettingsError, StoreUnavailable
-from cds_service.settings import Settings, environment_variable, settings_or_exit
-from cds_service.store.database import bring_up_to_date, shown
+from cds_service.settings import Settings, settings_or_exit
+from cds_service.store.database import bring_up_to_date
 from cds_service.store.private_files import data_folder
 from cds_service.web.metrics import FOLDER_PREFIX, SHARED_FOLDER
 
 DATABASE_SECONDS = 1.0
-"""How long a start waits for the database, and for the tables to be brought up to date."""
+"""How long startup waits for the database and its migrations."""
 
 _ELSEWHERE = {
+    "settings": ("cds_service.cli.settings", "settings"),
     "check": ("cds_service.cli.check", "check"),
-    "call": ("cds_service.cli.call", "call"),
+    "smoke": ("cds_service.cli.smoke", "smoke"),
     "services": ("cds_service.cli.call", "services"),
-    "new": ("cds_service.cli.new", "new"),
+    "request": ("cds_service.cli.request", "request"),
+    "call": ("cds_service.cli.call", "call"),
     "report": ("cds_service.cli.store", "report_command"),
+    "export": ("cds_service.cli.store", "export_command"),
+    "purge": ("cds_service.cli.store", "purge"),
     "backtest": ("cds_service.cli.backtest", "backtest"),
     "diff": ("cds_service.cli.backtest", "diff"),
+    "new": ("cds_service.cli.new", "new"),
     "deploy": ("cds_service.cli.deploy", "deploy"),
-    "smoke": ("cds_service.cli.smoke", "smoke"),
-    "purge": ("cds_service.cli.store", "purge"),
-    "export": ("cds_service.cli.store", "export_command"),
 }
 
 
 class _Commands(click.Group):
-    """Loads a command with all that it needs only when it is asked for: `serve` starts another program at once."""
+    """Loads a command and what it imports only when it is used, because `serve` starts another program at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
         return [*super().list_commands(ctx), *_ELSEWHERE]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command; None when there is none of this name."""
+        """Return a command, or None when none has this name."""
         if cmd_name not in _ELSEWHERE:
             return super().get_command(ctx, cmd_name)
         module, name = _ELSEWHERE[cmd_name]
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a file or folder that cannot be used is one line, never a traceback."""
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except OSError as failure:
+            raise click.ClickException(f"{failure.filename or 'A file'}: {failure.strerror or 'not usable'}") from None
+
 
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 the service refused the request, 2 wrong usage, 3 wrong settings or knowledge.",
+    epilog="""\b
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 wrong settings or knowledge.
+NO_COLOR=1 turns colors off.
+Shell completion: eval "$(_CDS_SERVICE_COMPLETE=bash_source cds-service)"
+(zsh_source or fish_source in those shells).""",
 )
 @click.version_option(package_name="dry-needling-cds")
 def main() -> None:
-    """A CDS Hooks service: should this patient get dry needling?"""
+    """Run, check and try out a CDS Hooks service: should this patient get dry needling?"""
 
 
 @main.command(
@@ -70,10 +87,10 @@ def main() -> None:
     ),
 )
 def serve() -> None:
-    """Serve over HTTP, as the settings say."""
+    """Start the service."""
     settings = settings_or_exit()
     _prepare_database(settings)
-    # Memory that a thread gives back is otherwise kept for that thread alone: a quarter more for large charts.
+    # With one arena, memory that a thread frees can be used by all: a quarter less for large charts.
     environ = {SHARED_FOLDER: tempfile.mkdtemp(prefix=FOLDER_PREFIX), "MALLOC_ARENA_MAX": "1", **os.environ}
     arguments = [
         "gunicorn", "--config", "python:cds_service.web.web_server", "--bind", settings.address,
@@ -81,51 +98,34 @@ def serve() -> None:
         "--worker-class", "cds_service.web.worker.WaitressWorker", "--graceful-timeout", "30",
         "cds_service.main:serve()",
     ]  # fmt: skip
-    os.execve(  # noqa: S606 - our own interpreter, no shell wanted
+    os.execve(  # noqa: S606 - this interpreter, no shell
         sys.executable, [sys.executable, "-m", *arguments], environ
     )
 
 
 def _prepare_database(settings: Settings) -> None:
-    """Bring the tables up to date here: what that loads, 7 MB, would otherwise stay with every worker process.
+    """Migrate the database here, because the 7 MB this imports would otherwise stay in every worker process.
 
-    A database that does not answer soon is not waited for: the service answers without it, and tries again.
+    A database that does not answer soon is not waited for: the service answers without it and tries again later.
     """
-    told = ["it does not answer yet"]
+    failures = ["it does not answer yet"]
 
     def prepare() -> None:
-        """Try once."""
+        """Make one attempt."""
         try:
             data_folder(settings.data_folder)
             bring_up_to_date(settings.database_address)
         except StoreUnavailable as failure:
-            told[0] = str(failure)
+            failures[0] = str(failure)
         except SettingsError:
-            told.clear()  # the next program tells what is wrong, of this and all else
+            failures.clear()  # the web server reports it, together with everything else that is wrong
         else:
-            told.clear()
+            failures.clear()
 
     trying = threading.Thread(target=prepare, daemon=True)
     trying.start()
     trying.join(DATABASE_SECONDS)
-    if told:
+    if failures:
         telemetry.configure(settings.log_level)
         without = "no token can be checked without it" if settings.checks_calls else "records wait in the outbox"
-        telemetry.log().warning("database", reason=told[0], consequence=without)
-
-
-@main.command(
-    "settings",
-    epilog=examples(
-        "CDS_PORT=9000 cds-service settings",
-    ),
-)
-def show_settings() -> None:
-    """List every setting: its environment variable, value now, default and meaning."""
-    settings = settings_or_exit()
-    for item in fields(Settings):
-        value = getattr(settings, item.name)
-        changed = "" if value == item.default else f"  (default {item.default!r})"
-        if item.metadata["secret"] and value:
-            value = shown(value) if item.name == "database_url" else "(set)"
-        click.echo(f"{environment_variable(item.name)}={value}{changed}\n    {item.metadata['help']}")
+        telemetry.log().warning("database", reason=failures[0], consequence=without)

@@ -70,7 +70,7 @@ def test_a_private_network_preflight_is_answered_when_configured():
 
 @pytest.mark.parametrize("origin", ["*", "sandbox.cds-hooks.org", f"{SANDBOX}/", "https://*.cds-hooks.org"])
 def test_what_is_no_origin_is_refused_at_start(origin):
-    with pytest.raises(SettingsError, match="is no origin"):
+    with pytest.raises(SettingsError, match="is not an origin"):
         Settings.from_environ({"CDS_CORS_ORIGINS": origin})
     with pytest.raises(SettingsError, match="must be true or false"):
         Settings.from_environ({"CDS_CORS_PRIVATE_NETWORK": "maybe"})

@@ -122,10 +122,10 @@ def test_a_client_of_other_services_is_forbidden(guarded):
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"CDS_HOST": "0.0.0.0"}, "CDS_JWT must be set to listen on an address that others can reach"),
-        ({"CDS_HOST": "0.0.0.0"}, "CDS_PUBLIC_URL must be set to listen on an address that others can reach"),
+        ({"CDS_HOST": "0.0.0.0"}, "CDS_JWT must be set when other machines can reach CDS_HOST"),
+        ({"CDS_HOST": "0.0.0.0"}, "CDS_PUBLIC_URL must be set when other machines can reach CDS_HOST"),
         ({"CDS_JWT": "maybe"}, "CDS_JWT must be off, services or everywhere"),
-        ({"CDS_JWT": "services"}, "CDS_ISSUERS_FILE must name the issuers whose tokens are trusted"),
+        ({"CDS_JWT": "services"}, "CDS_ISSUERS_FILE must name a file of trusted issuers"),
         ({"CDS_DATABASE_URL": "nonsense"}, "CDS_DATABASE_URL is no database URL"),
     ],
 )
