@@ -1,4 +1,4 @@
-"""cds-service call | services: what the service would answer, and what it offers, without a web server."""
+"""cds-service call | services: what the service answers and offers, without a web server."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import orjson
 
 from cds_service.call import Support, answer
 from cds_service.cli import terminal
+from cds_service.cli.choice import guideline_option, registry_or_exit, service_for
 from cds_service.cli.examples import examples
-from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, CdsError, KnowledgeError
-from cds_service.guideline.services import Registry
-from cds_service.main import load_registry
-from cds_service.settings import Settings, settings_or_exit
+from cds_service.errors import EXIT_REFUSED, CdsError
+from cds_service.protocol.decoding import decode
+from cds_service.protocol.request import hook_of
+from cds_service.settings import settings_or_exit
 from cds_service.web.app import fhir_access, local_time
 
 
@@ -22,21 +23,32 @@ from cds_service.web.app import fhir_access, local_time
     epilog=examples(
         "cds-service call fixtures/calls/r1-chronic-code-on-problem-list/request.json",
         "cds-service call --explain request.json",
+        "cds-service call --guideline dry-needling request.json",
         "cds-service call --json - < request.json",
     ),
 )
 @click.argument("file", type=click.File("rb"))
-@click.option("--service", "service_id", default="", help="Id of the service; by default the one for the file's hook.")
-@click.option("--json", "as_json", is_flag=True, help="Print the response as the client would get it.")
-@click.option("--explain", "explained", is_flag=True, help="Print the trace: orders, findings, every rule and why.")
-@click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Evaluate as of this day instead of today.")
-def call(file: BinaryIO, service_id: str, as_json: bool, explained: bool, today: datetime | None) -> None:
-    """Run the request in FILE (- for standard input) through the service, without a web server."""
+@click.option("--service", "service_id", default="", help="Service id; by default the service for the hook in FILE.")
+@guideline_option
+@click.option("--json", "as_json", is_flag=True, help="Print the response as JSON, as a client gets it.")
+@click.option("--explain", "explained", is_flag=True, help="Explain the answer: orders, data, findings and every rule.")
+@click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Evaluate as of this date instead of today.")
+def call(
+    file: BinaryIO, service_id: str, guideline: str, as_json: bool, explained: bool, today: datetime | None
+) -> None:
+    """Show the cards for a request, without a server.
+
+    FILE is a CDS Hooks request in JSON; - reads standard input.
+    """
     settings = settings_or_exit()
-    registry = _registry(settings)
+    registry = registry_or_exit(settings)
     day: date = today.date() if today else local_time().date()
+    body = file.read()
     try:
-        answered = answer(registry, service_id, file.read(), day, Support(fhir_access(settings)))
+        if not service_id:
+            chosen = service_for(registry, hook_of(decode(body)), guideline)
+            service_id = chosen.id if chosen else ""
+        answered = answer(registry, service_id, body, day, Support(fhir_access(settings)))
     except CdsError as error:
         if as_json:
             click.echo(orjson.dumps(error.operation_outcome(), option=orjson.OPT_INDENT_2).decode())
@@ -59,17 +71,12 @@ def call(file: BinaryIO, service_id: str, as_json: bool, explained: bool, today:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the discovery response.")
 def services(as_json: bool) -> None:
-    """List the services, their prefetch, and whose content they are; overdue reviews are marked."""
-    registry = _registry(settings_or_exit())
+    """List the services with prefetch, owner and review date.
+
+    Overdue reviews are marked.
+    """
+    registry = registry_or_exit(settings_or_exit())
     if as_json:
         click.echo(orjson.dumps(registry.discovery(), option=orjson.OPT_INDENT_2).decode())
     else:
         click.echo(terminal.services(registry.services, local_time().date()))
-
-
-def _registry(settings: Settings) -> Registry:
-    try:
-        return load_registry(settings)
-    except KnowledgeError as error:
-        click.echo(f"Wrong knowledge: {error}", err=True)
-        raise SystemExit(EXIT_MISCONFIGURED) from None

@@ -1,4 +1,4 @@
-"""cds-service check: could the service answer calls as it is set up, and what is wrong if it could not?"""
+"""cds-service check: can the service run with these settings, and if not, what is wrong?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cds_service.store.pseudonyms import own_key
 from cds_service.trust.issuers import read as read_issuers
 from cds_service.web.app import local_time
 
-_NO_DATABASE = "CDS_DATABASE_URL: the database cannot be used, and every call would get 503 without it"
+_NO_DATABASE = "CDS_DATABASE_URL: the database is not available, and calls with tokens need it (they get 503)"
 
 
 @click.command(
@@ -30,25 +30,25 @@ _NO_DATABASE = "CDS_DATABASE_URL: the database cannot be used, and every call wo
     ),
 )
 def check() -> None:
-    """Tell whether the service could answer calls as it is set up: content, tokens, FHIR access, database.
+    """Check the configuration before a start.
 
-    Everything that is wrong is told, not the first fault alone. The database is brought up to date and this machine's
-    key is made, as by a start.
+    Checks clinical content, tokens, FHIR servers, data folder, database and hash key, and reports everything that is
+    wrong, not only the first error. Like a start, it migrates the database and creates this machine's key.
     """
     settings = settings_or_exit()
     wrong = False
     for name, look in _LOOKS.items():
         try:
-            told = look(settings)
+            words = look(settings)
         except (KnowledgeError, SettingsError) as error:
-            wrong, told = True, f"WRONG: {error}"
-        click.echo(f"{name:<14}{told}")
+            wrong, words = True, f"WRONG: {error}"
+        click.echo(f"{name:<14}{words}")
     if wrong:
         raise SystemExit(EXIT_MISCONFIGURED)
 
 
 def _content(settings: Settings) -> str:
-    """Tell which content cards would speak from, and whether a review of it is overdue."""
+    """Return the version of each guideline and whether a review is overdue."""
     today = local_time().date()
     return f"\n{'':<14}".join(
         f"{name} {knowledge.version}, {terminal.next_review(knowledge.review, today)}"
@@ -57,41 +57,41 @@ def _content(settings: Settings) -> str:
 
 
 def _tokens(settings: Settings) -> str:
-    """Tell whose tokens would be trusted."""
+    """Return whose tokens are trusted."""
     if not settings.checks_calls:
-        return "not asked for" + (", though others can reach the service" if settings.exposed else "")
-    return f"trusted of {', '.join(sorted(read_issuers(Path(settings.issuers_file))))}"
+        return "not required" + (", although other machines can reach the service" if settings.exposed else "")
+    return f"trusted from {', '.join(sorted(read_issuers(Path(settings.issuers_file))))}"
 
 
 def _fhir_servers(settings: Settings) -> str:
-    """Tell whether FHIR servers may be read."""
+    """Return how many FHIR servers may be read."""
     servers = len(AllowList.parse(settings.fhir_servers).servers)
-    return f"{servers} may be read" if servers else "none may be read: what is not prefetched is missing"
+    return f"{servers} may be read" if servers else "none may be read; data that is not prefetched will be missing"
 
 
 def _database(settings: Settings) -> str:
-    """Tell whether the database answers; it must where it remembers used tokens."""
+    """Return whether the database answers. It must where tokens are required, because it remembers used ones."""
     try:
         bring_up_to_date(settings.database_address)
     except StoreUnavailable as failure:
         if settings.checks_calls:
             raise SettingsError(f"{_NO_DATABASE} ({failure})") from None
-        return f"cannot be used: records would wait in the outbox ({failure})"
+        return f"not available ({failure}); records will wait in the outbox"
     return "answers"
 
 
 def _data_folder(settings: Settings) -> str:
-    """Tell whether records can wait here, and who else can read what is kept."""
+    """Return who else can read the data folder; it must be writable."""
     data_folder(settings.data_folder)
-    return "; ".join(exposures(settings, os.environ)) or "only this user can read it"
+    return "; ".join(exposures(settings, os.environ)) or "readable by this user only"
 
 
 def _hashes(settings: Settings) -> str:
-    """Tell with which key patients and users would be hashed."""
+    """Return which key hashes patients and users."""
     if settings.hash_key:
-        return "with the site's key"
+        return "with the key in CDS_HASH_KEY"
     own_key(data_folder(settings.data_folder))
-    return "with this machine's own key"
+    return "with a key of this machine, in the data folder"
 
 
 _LOOKS: Mapping[str, Callable[[Settings], str]] = {

@@ -1,4 +1,4 @@
-"""cds-service deploy NAME: configuration for what runs around the service, filled from the settings."""
+"""cds-service deploy NAME: configuration for nginx, systemd, Kubernetes, Prometheus and Grafana."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _FILES = {
     "dashboard": "dashboard.json",
 }
 _AS_THEY_ARE = frozenset({"alerts", "dashboard"})
-"""Nothing in them depends on settings, and Prometheus and Grafana have braces of their own."""
+"""These do not depend on settings, and Prometheus and Grafana use braces themselves."""
 
 _SECRETS = {"database_url": "database-url", "hash_key": "hash-key", "metrics_token": "metrics-token"}
-"""Settings that never stand in a configuration, and what the file is called that holds each."""
+"""Settings that no configuration contains, and the name of the file that holds each."""
 
 _ABOUT_THE_MACHINE = frozenset({"host", "port", "data_folder", *_SECRETS})
-"""Settings that each form of deployment says for itself."""
+"""Settings that each kind of deployment sets itself."""
 
 _PROXY_ERRORS = (
     ("bad_request", 400, "invalid", "The request could not be read"),
@@ -43,7 +43,7 @@ _PROXY_ERRORS = (
     ("too_many", 429, "throttled", "This client has too many connections; try again later"),
     ("unavailable", 503, "transient", "The service does not answer at the moment; try again"),
 )
-"""What nginx answers by itself: name, status, issue code and words, each an OperationOutcome (conformance H1)."""
+"""What nginx answers itself: name, status, issue code and text, each as an OperationOutcome (conformance H1)."""
 
 _MEGABYTES_FOR_A_WORKER = 256
 _MEGABYTES_FOR_THE_REST = 128
@@ -60,7 +60,11 @@ _MEGABYTES_FOR_THE_REST = 128
 )
 @click.argument("name", type=click.Choice(list(_FILES)))
 def deploy(name: str) -> None:
-    """Print configuration for what runs around the service, filled from the settings."""
+    """Print configuration for nginx, systemd and others.
+
+    Filled in from the settings: nginx, systemd, kubernetes. The same everywhere: alerts (Prometheus), dashboard
+    (Grafana). Secrets are never printed.
+    """
     if name in _AS_THEY_ARE:
         click.echo((_FOLDER / _FILES[name]).read_text(encoding="utf-8"), nl=False)
         return
@@ -68,7 +72,7 @@ def deploy(name: str) -> None:
 
 
 def rendered(name: str, settings: Settings) -> str:
-    """Return a configuration filled from settings; secrets are named, never printed.
+    """Return a configuration filled in from the settings; it names secrets and never contains them.
 
     Args:
         name: nginx, systemd or kubernetes.
@@ -82,14 +86,14 @@ def rendered(name: str, settings: Settings) -> str:
         block_end_string="%]",
         trim_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - configuration of the site's own settings, not HTML
+        autoescape=False,  # noqa: S701 - configuration from the site's own settings, not HTML
     )
     engine.filters["in_a_unit"] = _in_a_unit
     return engine.get_template(_FILES[name]).render(_words(settings))
 
 
 def _words(settings: Settings) -> Mapping[str, Any]:
-    """Return what the templates ask for."""
+    """Return the values of the placeholders."""
     public = urlsplit(settings.base_url)
     return {
         "base_url": settings.base_url,
@@ -115,7 +119,7 @@ def _words(settings: Settings) -> Mapping[str, Any]:
 
 
 def _changed(settings: Settings) -> Iterable[tuple[str, str]]:
-    """Yield the settings that are not as by default, by variable, as the environment has them."""
+    """Yield the settings that differ from their defaults, by environment variable, as text."""
     for item in fields(Settings):
         value = getattr(settings, item.name)
         if item.name not in _ABOUT_THE_MACHINE and value != item.default:
@@ -123,11 +127,11 @@ def _changed(settings: Settings) -> Iterable[tuple[str, str]]:
 
 
 def _bracketed(host: str) -> str:
-    """Return a host as it stands before a port; behind a proxy the service listens on the loopback interface."""
+    """Return a host as written before a port; behind a proxy the service listens on loopback."""
     reachable = host if host in LOOPBACK else "127.0.0.1"
     return f"[{reachable}]" if ":" in reachable else reachable
 
 
 def _in_a_unit(value: str) -> str:
-    """Return a value as it stands between double quotes in a systemd unit (systemd.exec, Environment=)."""
+    """Return a value escaped for double quotes in a systemd unit (systemd.exec, Environment=)."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")

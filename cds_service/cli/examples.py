@@ -1,11 +1,13 @@
-"""Examples below a command's help, each on a line of its own; a test runs them all."""
+"""Examples at the end of a command's help, each on its own line; a test runs every one."""
 
 from __future__ import annotations
 
-_AS_IT_IS = "\b\n"
-"""Tells click to leave the lines that follow as they are."""
+_NOT_WRAPPED = "\b\n"
+"""Tells click not to wrap the lines that follow."""
 
 
 def examples(*lines: str) -> str:
-    """Return command lines as the end of a command's help."""
-    return "\n".join((f"{_AS_IT_IS}{'Examples' if len(lines) > 1 else 'Example'}:", *(f"  {line}" for line in lines)))
+    """Return example commands as the end of a command's help."""
+    return "\n".join(
+        (f"{_NOT_WRAPPED}{'Examples' if len(lines) > 1 else 'Example'}:", *(f"  {line}" for line in lines))
+    )

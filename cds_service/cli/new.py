@@ -1,4 +1,4 @@
-"""cds-service new NAME FOLDER: a guideline package that runs, as the beginning of one's own."""
+"""cds-service new NAME FOLDER: writes a guideline package that runs, as a starting point."""
 
 from __future__ import annotations
 
@@ -27,12 +27,17 @@ _SUFFIX = ".txt"
 @click.argument("name")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def new(name: str, folder: Path) -> None:
-    """Write a guideline called NAME into FOLDER/NAME: a package with one rule, one statement, cases and a test."""
+    """Create a guideline package that runs.
+
+    Writes FOLDER/NAME with one rule, one evidence statement, one value set, cases and a test.
+    """
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
-        raise click.BadParameter(f"must be words of small letters and digits with - between, at most {_LONGEST_NAME}")
+        raise click.BadParameter(
+            f"use lowercase letters and digits, with - between words, at most {_LONGEST_NAME} characters"
+        )
     target = folder / name
     if target.exists():
-        click.echo(f"{target} exists already; nothing was written", err=True)
+        click.echo(f"{target} already exists, so nothing was written. Choose another name or folder.", err=True)
         raise SystemExit(EXIT_MISCONFIGURED)
     today = local_time().date()
     words = {
@@ -43,11 +48,11 @@ def new(name: str, folder: Path) -> None:
         "@NEXT_YEAR@": today.replace(year=today.year + 1, day=min(today.day, 28)).isoformat(),
     }
     _write(files("cds_service.cli") / _PATTERNS, target, words)
-    click.echo(f"{target} is written. Next: pip install -e {target}, then CDS_GUIDELINES={name} cds-service check")
+    click.echo(f"Created {target}. Next: pip install -e {target}, then CDS_GUIDELINES={name} cds-service check")
 
 
 def _write(pattern: Traversable, target: Path, words: dict[str, str]) -> None:
-    """Write a folder of patterns with their words filled in."""
+    """Write a folder of templates with their placeholders filled in."""
     target.mkdir(parents=True)
     for item in pattern.iterdir():
         if item.is_dir():

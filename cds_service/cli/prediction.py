@@ -1,4 +1,4 @@
-"""What a backtest predicted beside what came: cards per 100 orders in scope, in all and by rule."""
+"""A backtest's prediction compared with real cards: per 100 orders in scope, in all and by rule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import orjson
 from cds_service.store.report import Report
 
 Forecast = Mapping[str, float | None]
-"""Cards per 100 orders in scope by `guideline/rule`, and in all; None where a backtest had too few to tell."""
+"""Cards per 100 orders in scope by `guideline/rule`, and in all; None where a backtest had too few orders."""
 
 _ALL = "all"
 
@@ -20,7 +20,7 @@ def read(path: Path) -> Forecast:
     """Return what the summary.json of a backtest predicts.
 
     Raises:
-        click.BadParameter: the file is none.
+        click.BadParameter: the file is not the summary of a backtest.
     """
     try:
         found = orjson.loads(path.read_bytes())
@@ -37,12 +37,12 @@ def beside(forecast: Forecast, found: Report) -> dict[str, dict[str, float | Non
     names = list(forecast)
     # Records may name a rule with its guideline or without.
     names += [name for name in real if not any(known == name or known.endswith(f"/{name}") for known in names)]
-    told: dict[str, dict[str, float | None]] = {}
+    rates: dict[str, dict[str, float | None]] = {}
     for name in names:
         cards = found.total.cards + found.total.repeats if name == _ALL else _of(real, name)
         rate = round(100 * cards / orders, 1) if orders else None
-        told[name] = {"predicted": forecast.get(name), "real": rate}
-    return told
+        rates[name] = {"predicted": forecast.get(name), "real": rate}
+    return rates
 
 
 def _of(real: Mapping[str, int], name: str) -> int:

@@ -1,4 +1,4 @@
-"""cds-service smoke URL: is a running service ready for clinicians, as seen from where an EHR stands?"""
+"""cds-service smoke URL: checks a running service from outside, as an EHR sees it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ from cds_service.web.app import local_time
     ),
 )
 @click.argument("url")
-@click.option("--token-command", default="", help="Program that prints a fresh token; {url} becomes its audience.")
-@click.option("--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Tokens, one a line.")
-@click.option("--origin", default="", help="A browser client's origin that must be allowed.")
-@click.option("--calls", default=50, show_default=True, help="Calls whose time is taken.", type=click.IntRange(1, 1000))
-@click.option("--inside", is_flag=True, help="Stand inside the hospital: pages for operators may be there.")
+@click.option(
+    "--token-command", default="", help="Command that prints a fresh token; {url} is replaced with its audience."
+)
+@click.option(
+    "--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File of tokens, one per line."
+)
+@click.option("--origin", default="", help="Origin of a browser client that must be allowed.")
+@click.option("--calls", default=50, show_default=True, help="Number of calls to time.", type=click.IntRange(1, 1000))
+@click.option("--inside", is_flag=True, help="Allow pages for operators, because this is the hospital's own network.")
 def smoke(url: str, token_command: str, token_file: Path | None, origin: str, calls: int, inside: bool) -> None:
-    """Examine the service at URL from outside, before go-live and after each change.
+    """Check a running service from outside.
 
-    Sends made-up patients only. Each check is a line of the table; exit code 1 when one failed. A certificate
-    authority of your own is named by the environment variable REQUESTS_CA_BUNDLE.
+    Run it before go-live and after each change. It sends made-up patients only, prints one line per check, and exits
+    with 1 when a check failed. To trust your own certificate authority, set REQUESTS_CA_BUNDLE to its file.
     """
     target = Target(
         url=url.rstrip("/"),
@@ -70,7 +74,7 @@ def _line(finding: Finding) -> str:
 
 
 def _tokens(command: str, file: Path | None) -> Callable[[str], str] | None:
-    """Return what gives a token for an endpoint's URL; None when calls are to be made without."""
+    """Return a source of tokens by endpoint URL, or None for calls without tokens."""
     if command:
         return lambda endpoint: subprocess.run(  # noqa: S603 - the operator's own program
             [part.replace("{url}", endpoint) for part in shlex.split(command)],
@@ -85,6 +89,6 @@ def _tokens(command: str, file: Path | None) -> Callable[[str], str] | None:
         try:
             return next(lines)
         except StopIteration:
-            raise Unreachable(f"{file} holds too few tokens: each can be used once") from None
+            raise Unreachable(f"{file} has too few tokens; each is used once, so add more") from None
 
     return following

@@ -1,4 +1,4 @@
-"""cds-service report | purge | export: what was kept, for people at a terminal."""
+"""cds-service report | purge | export: stored calls and feedback, at a terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class _Days(click.ParamType[timedelta]):
-    """So many days, as 400d."""
+    """A number of days, such as 400d."""
 
     name = "DAYS"
 
@@ -36,17 +36,17 @@ class _Days(click.ParamType[timedelta]):
             return value
         match = re.fullmatch(r"(\d{1,5})d", value)
         if match is None:
-            self.fail("must be a number of days such as 400d", param, ctx)
+            self.fail("must be a number of days, such as 400d", param, ctx)
         return timedelta(days=int(match[1]))
 
 
 def _period_options(command: Decorated) -> Decorated:
-    """Add the options that choose days and a service."""
+    """Add the options that select days and a service."""
     day = click.DateTime(["%Y-%m-%d"])
     for option in (
-        click.option("--service", default="", help="Id of a service; by default all of them."),
-        click.option("--until", type=day, help="Last day, as 2026-11-23 (UTC)."),
-        click.option("--from", "since", type=day, help="First day, as 2026-11-01 (UTC)."),
+        click.option("--service", default="", help="Service id; by default all services."),
+        click.option("--until", type=day, help="Last day (UTC), such as 2026-11-23."),
+        click.option("--from", "since", type=day, help="First day (UTC), such as 2026-11-01."),
     ):
         command = option(command)
     return command
@@ -64,11 +64,11 @@ def _period_options(command: Decorated) -> Decorated:
 @_period_options
 @click.option(
     "--predicted", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="summary.json of a backtest: its cards per 100 orders beside the real ones.",
+    help="The summary.json of a backtest, to compare predicted with real cards per 100 orders.",
 )  # fmt: skip
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
-@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page of its own.")
+@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to this file.")
 def report_command(
     since: datetime | None,
     until: datetime | None,
@@ -77,7 +77,10 @@ def report_command(
     page: Path | None,
     predicted: Path | None,
 ) -> None:
-    """Report calls, cards, and what became of them, by rule, hook, service, client and week."""
+    """Report cards, acceptance and overrides.
+
+    By rule, hook, service, client and week.
+    """
     period = _period(since, until, service)
     forecast = prediction.read(predicted) if predicted else None
     found = _from_store(lambda database: report(database, period))
@@ -100,11 +103,11 @@ def report_command(
         "cds-service purge --older-than 400d",
     ),
 )
-@click.option("--older-than", "age", type=_Days(), required=True, help="Remove what was received so long ago, as 400d.")
+@click.option("--older-than", "age", type=_Days(), required=True, help="Age in days, such as 400d.")
 def purge(age: timedelta) -> None:
-    """Remove calls and feedback that are older than a number of days."""
+    """Delete old calls and feedback."""
     removed = _from_store(lambda database: retention.purge(database, local_time() - age))
-    click.echo("Removed: " + ", ".join(f"{number} {table}" for table, number in removed.items()))
+    click.echo("Deleted: " + ", ".join(f"{number} {table}" for table, number in removed.items()))
 
 
 @click.command(
@@ -115,13 +118,13 @@ def purge(age: timedelta) -> None:
     ),
 )
 @_period_options
-@click.option("--output", type=click.File("wb"), default="-", help="File to write; by default standard output.")
+@click.option("--output", type=click.File("wb"), default="-", help="Output file; by default standard output.")
 def export_command(since: datetime | None, until: datetime | None, service: str, output: Any) -> None:
-    """Write feedback, each entry with the card it is about, as NDJSON."""
+    """Export feedback with its cards as NDJSON."""
     period = _period(since, until, service)
 
     def write(database: Database) -> None:
-        """Write entry by entry."""
+        """Write one entry per line."""
         for entry in export.feedback_entries(database, period):
             output.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
 
@@ -136,7 +139,7 @@ Found = TypeVar("Found")
 
 
 def _from_store(work: Callable[[Database], Found]) -> Found:
-    """Do something with the database that the settings name, or say why not and end."""
+    """Return what `work` does with the configured database; end with an error message when it is not available."""
     try:
         database = Database(settings_or_exit().database_address)
     except SettingsError as error:
@@ -145,7 +148,7 @@ def _from_store(work: Callable[[Database], Found]) -> Found:
     try:
         return work(database)
     except StoreUnavailable as failure:
-        click.echo(f"The database does not answer ({failure}).", err=True)
+        click.echo(f"The database does not answer ({failure}). Check CDS_DATABASE_URL, or try again later.", err=True)
         raise SystemExit(EXIT_REFUSED) from None
     finally:
         database.close()

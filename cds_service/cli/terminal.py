@@ -1,4 +1,4 @@
-"""Cards, traces and service lists as plain text for a terminal."""
+"""Cards, explanations and lists of services as text for a terminal."""
 
 from __future__ import annotations
 
@@ -7,83 +7,134 @@ from collections.abc import Iterable
 from datetime import date
 from textwrap import fill, indent
 
+import click
+
 from cds_service.guideline.knowledge import Review
 from cds_service.guideline.services import CdsService
-from cds_service.guideline.trace import Trace, TracedDecision, TracedEntry, TracedRule
+from cds_service.guideline.trace import Trace, TracedDecision, TracedEntry, TracedFinding, TracedRule
 from cds_service.protocol.cards import Card
 
-WIDTH = 100
-_EMPHASIS = re.compile(r"(?<!\\)\*\*")
+WIDTH = 96
+_INDENT = "  "
+_BOLD = re.compile(r"(?<!\\)\*\*(.+?)(?<!\\)\*\*", re.DOTALL)
 _LINK = re.compile(r"(?<!\\)\[([^\]]*)\]\(([^)]*)\)")
 _ESCAPE = re.compile(r"\\([\\`*_\[\]<>|~#/.])")
+_COLORS = {"info": "cyan", "warning": "yellow", "critical": "red"}
+_STATES = {
+    "prefetched": "sent",
+    "fetched": "read from the FHIR server",
+    "empty": "none on file",
+    "absent": "not sent",
+    "partial": "sent in part",
+    "failed": "could not be read",
+    "of-others": "about another patient, not used",
+}
+_DECIDED = "fired"
+_LATER = "an earlier rule decided"
 
 
 def cards(found: Iterable[Card]) -> str:
-    """Return cards as a clinician would read them."""
+    """Return cards as a clinician would see them; colors are removed where the terminal has none."""
     return "\n\n".join(_card(card) for card in found) or "No card: the service has nothing to say about this call."
 
 
 def _card(card: Card) -> str:
-    summary = f"[{card['indicator'].upper()}] {card['summary']}"
-    parts = [summary, _plain(card["detail"]), f"Source: {card['source']['label']}"]
+    indicator = card["indicator"]
+    head = click.style(f"{indicator.upper()}:", fg=_COLORS[indicator], bold=True)
+    parts = [f"{head} {click.style(card['summary'], bold=True)}", _detail(card["detail"])]
     if "suggestions" in card:
         offered = [
-            f"  {'*' if offer.get('isRecommended') else '-'} {offer['label']} ({offer['actions'][0]['type']})"
+            f"  [ {offer['label']} ]{' (recommended)' if offer.get('isRecommended') else ''}"
             for offer in card["suggestions"]
         ]
-        parts.append("\n".join(["Suggestions (* recommended):", *offered]))
+        parts.append("\n".join(offered))
+    about = [f"  Source: {card['source']['label']}"]
+    if card.get("links"):
+        about.append(f"  {card['links'][0]['label']}: {card['links'][0]['url']}")
+    parts.append(click.style("\n".join(about), dim=True))
     return "\n\n".join(parts)
 
 
-def _plain(markdown: str) -> str:
-    text = _ESCAPE.sub(r"\1", _LINK.sub(r"\1 <\2>", _EMPHASIS.sub("", markdown)))
-    return "\n".join(
-        fill(line, WIDTH, subsequent_indent="  " if line.startswith("- ") else "", break_long_words=False)
-        for line in text.split("\n")
-    )
+def _detail(markdown: str) -> str:
+    """Return Markdown as indented lines: links by their label, as an EHR shows them, and bold words bold."""
+    text = "\n".join(_filled(line) if line else "" for line in _LINK.sub(r"\1", markdown).split("\n"))
+    return _ESCAPE.sub(r"\1", _BOLD.sub(lambda match: click.style(match[1], bold=True), text))
+
+
+def _filled(line: str) -> str:
+    further = _INDENT + ("  " if line.startswith("- ") else "")
+    return fill(line, WIDTH, initial_indent=_INDENT, subsequent_indent=further, break_long_words=False)
 
 
 def explanation(trace: Trace) -> str:
-    """Return a trace: orders seen, what was found and where, and every rule with why and why not."""
+    """Return a trace in words: the orders, the data, and for each order which rule decided, why, and why no other."""
     lines = [
         "",
-        f"Evaluated on {trace['evaluationDate']} with knowledge {trace['knowledgeVersion']}",
+        _title(f"Why: {trace['guideline']}, as of {trace['evaluationDate']}, knowledge {trace['knowledgeVersion']}"),
+        "",
         "Draft orders:",
         *(f"  {_entry(order)}: {order['outcome']}" for order in trace["orders"]),
-        *([f"  {trace['unmatchedSelections']} selections name no draft order"] if trace["unmatchedSelections"] else []),
-        "Prefetch:",
-        *(f"  {key}: {state}" for key, state in trace["prefetch"].items()),
     ]
+    if trace["unmatchedSelections"]:
+        lines.append(f"  Selected, but not among the draft orders: {trace['unmatchedSelections']}")
+    lines += ["Data:", *(f"  {key}: {_STATES.get(state, state)}" for key, state in trace["prefetch"].items())]
     if trace["entriesAboutOthers"]:
-        lines.append(f"  {trace['entriesAboutOthers']} entries about other patients were ignored")
+        lines.append(f"  Entries about other patients, not used: {trace['entriesAboutOthers']}")
     for decision in trace["decisions"]:
-        lines += ["", f"{_entry(decision['order'])} -> {decision['rule']}", "Findings:", *_findings(decision)]
-        lines += ["Rules:", *(_rule(step) for step in decision["rules"])]
-        lines.append(f"Notes: {', '.join(note['note'] for note in decision['notes']) or 'none'}")
-        for title, entries in (
-            ("Could not be read", decision["unreadable"]),
-            ("Elements that could not be read", decision["lost"]),
-        ):
-            if entries:
-                lines += [f"{title}:", *(f"  {_entry(entry)}" for entry in entries)]
+        lines += ["", *_decision(decision)]
     return "\n".join(lines)
 
 
-def _findings(decision: TracedDecision) -> Iterable[str]:
+def _decision(decision: TracedDecision) -> Iterable[str]:
+    rules = decision["rules"]
+    fired = next(rule for rule in rules if rule["outcome"] == _DECIDED)
+    yield _title(f"{_entry(decision['order'])}: rule {_name(fired)}")
+    yield "Because:"
+    yield from (f"  {reason}" for reason in fired["because"])
+    found = [finding for finding in decision["findings"] if finding["grounds"]]
+    yield f"What the chart says:{'' if found else ' nothing that the rules ask about'}"
+    yield from (
+        (line for finding in found for line in _finding(finding)) if found else ["  nothing that this rule needs"]
+    )
+    if decision["notes"]:
+        yield "Lines that join the card, as far as there is room:"
+        yield from (f"  {note['words']}" for note in decision["notes"])
+    yield "Other rules, in order:"
+    for rule in rules:
+        if rule["outcome"] == _LATER:
+            yield f"  {_name(rule)}: not reached, {fired['rule']} comes first"
+        elif rule is not fired:
+            yield f"  {_name(rule)}: does not apply ({'; '.join(rule['because'])})"
+    yield "Everything else that was asked:"
     for finding in decision["findings"]:
-        yield f"  {finding['asks']}: {finding['words']}"
-        for ground in finding["grounds"]:
-            yield f"      {ground['role']}: {ground['words']}"
-            yield from (f"        {entry['reference']}" for entry in ground["entries"])
+        if not finding["grounds"]:
+            yield from _finding(finding)
+    for title, entries in (
+        ("Entries that could not be read:", decision["unreadable"]),
+        ("Entries with elements that could not be read:", decision["lost"]),
+    ):
+        if entries:
+            yield title
+            yield from (f"  {_entry(entry)}" for entry in entries)
 
 
-def _rule(step: TracedRule) -> str:
-    because = f" ({', '.join(step['because'])})" if step["because"] else ""
-    return f"  {step['rule']} {step['name']}: {step['outcome']}{because}"
+def _finding(finding: TracedFinding) -> Iterable[str]:
+    yield f"  {finding['asks']}: {finding['words']}"
+    for ground in finding["grounds"]:
+        entries = ", ".join(entry["reference"] for entry in ground["entries"])
+        yield f"    {ground['role']}: {ground['words']}{f' ({entries})' if entries else ''}"
+
+
+def _name(rule: TracedRule) -> str:
+    return f"{rule['rule']} ({rule['name'].replace('-', ' ')})"
+
+
+def _title(text: str) -> str:
+    return click.style(text, bold=True)
 
 
 def _entry(entry: TracedEntry) -> str:
-    return f"{entry['reference']} {entry['display']!r}"
+    return f"{entry['display']} ({entry['reference']})"
 
 
 def next_review(review: Review, today: date) -> str:

@@ -33,22 +33,22 @@ def test_the_defaults_are_right(check):
     assert code == 0
     assert told["content"].startswith("dry-needling 2.0.0+")
     assert told["content"].endswith("nothing overdue")
-    assert told["tokens"] == "not asked for"
-    assert told["FHIR servers"] == "none may be read: what is not prefetched is missing"
+    assert told["tokens"] == "not required"
+    assert told["FHIR servers"] == "none may be read; data that is not prefetched will be missing"
     assert told["database"] == "answers"
-    assert told["hashes"] == "with this machine's own key"
+    assert told["hashes"] == "with a key of this machine, in the data folder"
 
 
 def test_what_a_site_set_up_is_told(check, tmp_path):
     code, told = check(CDS_FHIR_SERVERS="https://ehr.example.org/fhir, https://b.example.org", **issuers(tmp_path))
     assert code == 0
-    assert told["tokens"] == "trusted of https://ehr.example.org"
+    assert told["tokens"] == "trusted from https://ehr.example.org"
     assert told["FHIR servers"] == "2 may be read"
 
 
 def test_a_service_that_others_can_reach_without_tokens_is_told(check):
     _, told = check(CDS_HOST="192.0.2.1", CDS_PUBLIC_URL="https://cds.example.org", CDS_JWT="off")
-    assert told["tokens"] == "not asked for, though others can reach the service"
+    assert told["tokens"] == "not required, although other machines can reach the service"
 
 
 def test_overdue_reviews_are_told_and_keep_nothing_from_starting(check, monkeypatch):
@@ -65,7 +65,7 @@ def test_a_data_folder_that_cannot_be_made_is_wrong(check, tmp_path):
     assert code == 3
     assert told["hashes"].startswith("WRONG: CDS_DATA_FOLDER")
     code, told = check(CDS_DATA_FOLDER=away, CDS_HASH_KEY="x" * 16)
-    assert (code, told["hashes"]) == (3, "with the site's key")
+    assert (code, told["hashes"]) == (3, "with the key in CDS_HASH_KEY")
     assert told["data folder"].startswith("WRONG: CDS_DATA_FOLDER")
 
 
@@ -85,7 +85,7 @@ def test_a_database_that_does_not_answer_is_wrong_only_where_it_remembers_tokens
     away = {"CDS_DATABASE_URL": f"sqlite:///{tmp_path}/none/cds.sqlite3"}
     assert check(**away) == (
         0,
-        check()[1] | {"database": "cannot be used: records would wait in the outbox (OperationalError)"},
+        check()[1] | {"database": "not available (OperationalError); records will wait in the outbox"},
     )
     code, told = check(**away, **issuers(tmp_path))
     assert code == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import shlex
 import threading
 from dataclasses import fields
@@ -15,7 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service import errors, main
-from cds_service.cli import call, commands
+from cds_service.cli import call, commands, terminal
+from cds_service.cli.settings import GROUPS, page
 from cds_service.cli.smoke_checks import Finding
 from cds_service.settings import Settings, environment_variable
 from cds_service.web import web_server
@@ -32,10 +34,20 @@ def test_call_prints_the_card_as_a_clinician_would_read_it():
     result = run("call", CASE)
     assert result.exit_code == 0
     assert result.output.startswith(
-        "[WARNING] Dry needling: not recommended for chronic low back pain without nerve-root pain\n\nNot recommended: "
+        "WARNING: Dry needling: not recommended for chronic low back pain without nerve-root pain\n\n  Not recommended"
     )
-    assert "  * Remove the dry needling order (delete)" in result.output
+    assert "\n\n  Why: Chronic low back pain; no nerve-root diagnosis" in result.output
+    assert "  [ Remove the dry needling order ] (recommended)\n  [ Refer for" in result.output
     assert "**" not in result.output
+    assert "\x1b" not in result.output
+    assert max(map(len, result.output.split("\n\n  Source")[0].splitlines())) <= terminal.WIDTH
+
+
+def test_colors_are_used_on_a_terminal_unless_no_color_is_set():
+    assert "\x1b[33m\x1b[1mWARNING:\x1b[0m" in run("call", CASE, color=True).output
+    plain = run("call", CASE, color=True, env={"NO_COLOR": "1"}).output
+    assert "\x1b" not in plain
+    assert plain.startswith("WARNING: ")
 
 
 def test_call_prints_the_response_as_json():
@@ -45,24 +57,28 @@ def test_call_prints_the_response_as_json():
 
 def test_call_explains_orders_findings_and_every_rule():
     output = run("call", "--explain", "--today", "2026-11-23", CASE).output
-    assert "Evaluated on 2026-11-23 with knowledge 2.0.0+" in output
-    assert "ServiceRequest/needling 'Needle insertion without injection, 1 or 2 muscles': considered as dry n" in output
-    assert "        Condition/back\n" in output
-    assert "  R1 not-recommended-chronic-lbp: fired (" in output
-    assert "  R2 not-for-facet-pain: not met (for pain from the facet joints: no" in output
-    assert "  R8 no-indication: an earlier rule decided" in output
+    assert "Why: dry-needling, as of 2026-11-23, knowledge 2.0.0+" in output
+    needling = "Needle insertion without injection, 1 or 2 muscles (ServiceRequest/needling)"
+    assert f"  {needling}: considered as dry needling" in output
+    assert "  conditions: sent\n  painScores: none on file\n" in output
+    assert f"{needling}: rule R1 (not recommended chronic lbp)\nBecause:\n  ordered: dry needling\n" in output
+    assert "    low back pain: Chronic low back pain (Condition/back)\n" in output
+    assert "  R2 (not for facet pain): does not apply (for pain from the facet joints: no" in output
+    assert "  R8 (no indication): not reached, R1 comes first" in output
+    assert "  no nerve-root diagnosis recognized among 1 active problem\n" in output
+    assert output.count("duration of the low back pain: chronic: 12 weeks or more\n") == 2  # because, and asked
 
 
 @pytest.mark.parametrize(
     ("case", "said"),
     [
         ("silent/needling-not-selected", "not selected"),
-        ("silent/drafts-stripped", "1 selections name no draft order"),
+        ("silent/drafts-stripped", "Selected, but not among the draft orders: 1"),
         ("silent/revoked-order", "no order: not to be performed, or already over"),
         ("silent/medication-order", "not a request for a procedure"),
-        ("calls/r7-beside-another-patients-condition", "1 entries about other patients were ignored"),
-        ("calls/r6-onset-that-cannot-be-read", "Elements that could not be read:\n  Condition/back"),
-        ("calls/r8-free-text-problem", "free text only: Bad back since the war\n        Condition/back"),
+        ("calls/r7-beside-another-patients-condition", "Entries about other patients, not used: 1"),
+        ("calls/r6-onset-that-cannot-be-read", "elements that could not be read:\n  "),
+        ("calls/r8-free-text-problem", "free text only: Bad back since the war (Condition/back)"),
     ],
 )
 def test_the_trace_says_why_an_order_or_entry_was_passed_over(case, said):
@@ -91,6 +107,88 @@ def test_a_refused_request_has_exit_code_1():
     assert result.exit_code == 1
     assert '"OperationOutcome"' in result.output
     assert run("call", "-", input=b'{"hook": "patient-view"}').output.startswith("Refused (404)")
+
+
+BUNDLE = FIXTURES / "bundles" / "neck-pain.json"
+
+
+def test_a_request_is_made_from_a_bundle_and_answered():
+    made = run("request", str(BUNDLE))
+    request = json.loads(made.output)
+    assert request["context"]["selections"] == ["ServiceRequest/order"]
+    assert {key: len(value.get("entry", "1")) for key, value in request["prefetch"].items()} == {
+        "patient": 1, "conditions": 1, "painScores": 0, "procedures": 0, "serviceRequests": 0, "carePlans": 0,
+        "medications": 1,
+    }  # fmt: skip
+    assert request["prefetch"]["patient"]["resourceType"] == "Patient"
+    card = run("call", "--today", "2026-11-23", "-", input=made.output).output
+    assert "pain relief is short-term only, up to 12 weeks" in card
+    assert "Anticoagulant (apixaban)" in card
+
+
+def test_a_request_is_made_for_the_order_and_hook_that_are_named():
+    request = json.loads(run("request", "--order", "20553", "--hook", "order-sign", str(BUNDLE)).output)
+    assert "selections" not in request["context"]
+    (entry,) = request["context"]["draftOrders"]["entry"]
+    assert entry["resource"]["code"]["coding"][0]["code"] == "20553"
+
+
+def test_a_bundle_not_yet_stored_is_read_by_its_full_urls():
+    bundle = json.loads(BUNDLE.read_bytes())
+    patient, condition, _ = bundle["entry"]
+    patient["fullUrl"] = f"urn:uuid:{patient['resource'].pop('id')}"
+    condition["fullUrl"] = "urn:uuid:0b1c"
+    condition["resource"]["subject"]["reference"] = patient["fullUrl"]
+    made = run("request", "-", input=json.dumps(bundle)).output
+    assert "Why: Cervicalgia" in run("call", "--today", "2026-11-23", "-", input=made).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent", "code", "said"),
+    [
+        (["-"], b"{", 1, "Not a FHIR Bundle: The body is not JSON"),
+        (["-"], b'{"resourceType": "Bundle"}', 1, "must have exactly one Patient with an id; this one has 0"),
+        (["--order", "97110", "-"], BUNDLE.read_bytes(), 2, "no order has the code 97110; choose one of: 20560, "),
+        (["--hook", "patient-view", "-"], b"", 2, "no guideline answers patient-view; choose one of: order-select, "),
+        (["--guideline", "knee", "-"], b"", 2, "No guideline knee is on. Choose one of: dry-needling"),
+    ],
+)
+def test_what_is_wrong_with_a_bundle_or_option_is_said_with_what_to_do(arguments, sent, code, said):
+    result = run("request", *arguments, input=sent)
+    assert result.exit_code == code
+    assert said in " ".join(result.output.split())
+
+
+def test_a_guideline_can_be_named():
+    assert run("call", "--guideline", "dry-needling", CASE).output.startswith("WARNING")
+    result = run("call", "--guideline", "knee", CASE)
+    assert result.exit_code == 2
+    assert "No guideline knee is on. Choose one of: dry-needling" in result.output
+
+
+def test_a_file_that_cannot_be_written_is_one_line_and_no_traceback(tmp_path):
+    own = {"CDS_DATA_FOLDER": str(tmp_path), "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.sqlite3"}
+    run("check", env=own)
+    away = tmp_path / "nowhere" / "report.html"
+    result = run("report", "--html", str(away), env=own)
+    assert (result.exit_code, result.output) == (1, f"Error: {away}: No such file or directory\n")
+
+
+def test_a_closed_pipe_is_no_error_message(monkeypatch):
+    def closed(_):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(call.terminal, "cards", closed)
+    result = run("call", CASE)
+    assert (result.exit_code, result.output) == (1, "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands(shell):
+    assert "cds-service" in run(env={"_CDS_SERVICE_COMPLETE": f"{shell}_source"}, prog_name="cds-service").output
+    words = {"COMP_WORDS": "cds-service se", "COMP_CWORD": "1" if shell != "fish" else "se"}
+    output = run(env={"_CDS_SERVICE_COMPLETE": f"{shell}_complete", **words}, prog_name="cds-service").output
+    assert {"serve", "services", "settings"} <= set(re.split(r"[\s,]+", output))
 
 
 def test_wrong_usage_has_exit_code_2():
@@ -136,6 +234,16 @@ def test_settings_lists_every_setting_with_its_help():
         assert environment_variable(item.name) in output
         assert item.metadata["help"] in output
     assert "CDS_PORT=9000  (default 8080)" in output
+
+
+def test_every_setting_is_in_one_group():
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(item.name for item in fields(Settings))
+
+
+def test_the_settings_page_is_current():
+    """After a change: `cds-service settings --markdown > cds_service/SETTINGS.md`."""
+    assert (FIXTURES.parent / "cds_service" / "SETTINGS.md").read_text(encoding="utf-8") == page()
+    assert run("settings", "--markdown", env={"CDS_PORT": "9000"}).output == page()
 
 
 def test_the_served_application_spares_the_garbage_collector(monkeypatch, tmp_path):

@@ -196,7 +196,7 @@ def test_what_is_older_is_removed_with_all_that_belongs_to_it(filled):
 
 def test_the_purge_command(filled, database_url):
     assert run(database_url, "purge", "--older-than", "20000d") == (
-        "Removed: 0 suggestions, 0 cards, 0 calls, 0 feedback\n"
+        "Deleted: 0 suggestions, 0 cards, 0 calls, 0 feedback\n"
     )
     wrong = CliRunner().invoke(commands.main, ["purge", "--older-than", "tomorrow"])
     assert wrong.exit_code == 2
