@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import difflib
 import re
-import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cds_service.errors import EXIT_MISCONFIGURED, SettingsError
+from cds_service.errors import SettingsError
 from cds_service.fhir.servers import AllowList
 from cds_service.store.database import database_url
 from cds_service.store.pseudonyms import SHORTEST_KEY
@@ -126,7 +125,7 @@ class Settings:
         for variable in sorted(texts):
             item = known.get(variable)
             if item is None:
-                faults.append(f"{variable} is not a setting; run `cds-service settings` for a list")
+                faults.append(f"{variable} is not a setting; {_meant(variable, known)}")
                 continue
             try:
                 values[item.name] = _parsed(texts[variable], item.default, item.metadata)
@@ -199,6 +198,12 @@ def environment_variable(name: str) -> str:
     return f"CDS_{name.upper()}"
 
 
+def _meant(variable: str, known: Iterable[str]) -> str:
+    """Return what to do about a variable that is not a setting."""
+    near = difflib.get_close_matches(variable, known, n=1, cutoff=0.75)
+    return f"did you mean {near[0]}?" if near else "run `cds-service settings` for a list"
+
+
 def _texts(environ: Mapping[str, str], known: frozenset[str]) -> tuple[dict[str, str], list[str]]:
     """Return the values in the file and the environment, by variable, and errors about what could not be read."""
     texts: dict[str, str] = {}
@@ -268,12 +273,3 @@ def _parsed(text: str, default: Any, limits: Mapping[str, Any]) -> Any:
     if number > limits.get("high", number):
         raise ValueError(f"must be at most {limits['high']}")
     return number
-
-
-def settings_or_exit() -> Settings:
-    """Return the settings of this process; if any is wrong, print all errors and exit with code 3."""
-    try:
-        return Settings.from_environ(os.environ)
-    except SettingsError as error:
-        sys.stderr.write(f"Wrong settings:\n{error}\n")
-        raise SystemExit(EXIT_MISCONFIGURED) from None

@@ -20,13 +20,14 @@ from cds_service import telemetry
 from cds_service.backtest import content, difference
 from cds_service.backtest.asking import Setup, Versions
 from cds_service.backtest.run import Plan, export_files, hash_key
+from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, BacktestRefused, KnowledgeError
 from cds_service.guideline.knowledge import SiteConfiguration
 from cds_service.guideline.services import load_services
 from cds_service.guideline.table import FactSpace
 from cds_service.main import load_registry
-from cds_service.settings import Settings, settings_or_exit
+from cds_service.settings import Settings
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 

@@ -11,11 +11,11 @@ import orjson
 from cds_service.call import Support, answer
 from cds_service.cli import terminal
 from cds_service.cli.choice import guideline_option, registry_or_exit, service_for
+from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_REFUSED, CdsError
 from cds_service.protocol.decoding import decode
 from cds_service.protocol.request import hook_of
-from cds_service.settings import settings_or_exit
 from cds_service.web.app import fhir_access, local_time
 
 

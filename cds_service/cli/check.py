@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 
 from cds_service.cli import terminal
+from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError, StoreUnavailable
 from cds_service.fhir.servers import AllowList
 from cds_service.main import exposures, load_registry
-from cds_service.settings import Settings, settings_or_exit
+from cds_service.settings import Settings
 from cds_service.store.database import bring_up_to_date
 from cds_service.store.private_files import data_folder
 from cds_service.store.pseudonyms import own_key

@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from cds_service import telemetry
+from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
 from cds_service.errors import SettingsError, StoreUnavailable
-from cds_service.settings import Settings, settings_or_exit
+from cds_service.settings import Settings
 from cds_service.store.database import bring_up_to_date
 from cds_service.store.private_files import data_folder
 from cds_service.web.metrics import FOLDER_PREFIX, SHARED_FOLDER

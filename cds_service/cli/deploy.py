@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import click
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
-from cds_service.settings import LOOPBACK, Settings, environment_variable, settings_or_exit
+from cds_service.settings import LOOPBACK, Settings, environment_variable
 
 _FOLDER = Path(__file__).parent.parent / "deploy"
 _FILES = {

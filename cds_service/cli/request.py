@@ -10,12 +10,12 @@ import click
 import orjson
 
 from cds_service.cli.choice import guideline_option, registry_or_exit, service_for
+from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_REFUSED, CdsError
 from cds_service.fhir.bundles import Resource, opened
 from cds_service.guideline.services import CdsService
 from cds_service.protocol.decoding import decode
-from cds_service.settings import settings_or_exit
 
 _ORDER_ID = "order"
 Entries = Iterable[tuple[Resource, str]]

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
-from cds_service.settings import Settings, environment_variable, settings_or_exit
+from cds_service.settings import Settings, environment_variable
 from cds_service.store.database import shown
 
 GROUPS: Mapping[str, tuple[str, ...]] = {

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
+from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
 from cds_service.cli.smoke_checks import Canned, Finding, Target, Unreachable, examine
 from cds_service.errors import EXIT_REFUSED
 from cds_service.guideline.examples import read
 from cds_service.main import load_registry
-from cds_service.settings import settings_or_exit
 from cds_service.web.app import local_time
 
 

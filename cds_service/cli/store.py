@@ -12,9 +12,9 @@ import click
 import orjson
 
 from cds_service.cli import prediction
+from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, SettingsError, StoreUnavailable
-from cds_service.settings import settings_or_exit
 from cds_service.store import export, report_text, retention
 from cds_service.store.database import Database
 from cds_service.store.period import Period

@@ -29,13 +29,15 @@ def test_every_fault_is_told_at_once():
                 "CDS_THREADS": "1000",
                 "CDS_LOG_LEVEL": "loud",
                 "CDS_PROT": "1",
+                "CDS_SOMETHING_ELSE": "1",
                 "CDS_PUBLIC_URL": "cds.example.org",
                 "CDS_FHIR_SERVERS": "ehr",
             }
         )
     assert str(refused.value).splitlines() == [
         "CDS_PORT must be at least 1",
-        "CDS_PROT is not a setting; run `cds-service settings` for a list",
+        "CDS_PROT is not a setting; did you mean CDS_PORT?",
+        "CDS_SOMETHING_ELSE is not a setting; run `cds-service settings` for a list",
         "CDS_THREADS must be at most 200",
         "CDS_WORKERS must be a whole number",
         "CDS_LOG_LEVEL must be one of debug, info, warning, error",
