@@ -24,8 +24,8 @@ CdsError
 └── Unavailable (503)               something needed does not answer at the moment; try again
     └── TooLate                     the call took longer than it may
 
-KnowledgeError and SettingsError are raised at start, before anything is served. StoreUnavailable and its kind
-StoreRefused stay inside: whoever stores something says what follows. BacktestRefused ends a backtest.
+KnowledgeError and SettingsError are raised at start, before anything is served. StoreUnavailable and its kinds
+StoreIsNewer and StoreRefused stay inside: whoever stores something says what follows. BacktestRefused ends a backtest.
 
 `diagnostics` is always our own sentence. It never holds a value from the request or the text of another exception,
 because either can hold patient data.
@@ -267,6 +267,10 @@ class SettingsError(Exception):
 
 class StoreUnavailable(Exception):
     """The database does not answer; the message is the kind of failure, never its text."""
+
+
+class StoreIsNewer(StoreUnavailable):
+    """A newer version of this service made the database: only what all versions have alike may be used."""
 
 
 class StoreRefused(StoreUnavailable):

@@ -11,7 +11,7 @@ import click
 from cds_service.cli import terminal
 from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
-from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError, StoreUnavailable
+from cds_service.errors import EXIT_MISCONFIGURED, KnowledgeError, SettingsError, StoreIsNewer, StoreUnavailable
 from cds_service.fhir.servers import AllowList
 from cds_service.main import exposures, load_registry
 from cds_service.settings import Settings
@@ -75,7 +75,7 @@ def _database(settings: Settings) -> str:
     try:
         bring_up_to_date(settings.database_address)
     except StoreUnavailable as failure:
-        if settings.checks_calls:
+        if settings.checks_calls and not isinstance(failure, StoreIsNewer):
             raise SettingsError(f"{_NO_DATABASE} ({failure})") from None
         return f"not available ({failure}); records will wait in the outbox"
     return "answers"

@@ -14,7 +14,7 @@ import click
 from cds_service import telemetry
 from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
-from cds_service.errors import SettingsError, StoreUnavailable
+from cds_service.errors import SettingsError, StoreIsNewer, StoreUnavailable
 from cds_service.settings import Settings
 from cds_service.store.database import bring_up_to_date
 from cds_service.store.private_files import data_folder
@@ -22,6 +22,8 @@ from cds_service.web.metrics import FOLDER_PREFIX, SHARED_FOLDER
 
 DATABASE_SECONDS = 1.0
 """How long startup waits for the database and its migrations."""
+
+_RECORDS_WAIT = "records wait in the outbox"
 
 _ELSEWHERE = {
     "settings": ("cds_service.cli.settings", "settings"),
@@ -37,6 +39,7 @@ _ELSEWHERE = {
     "diff": ("cds_service.cli.backtest", "diff"),
     "new": ("cds_service.cli.new", "new"),
     "deploy": ("cds_service.cli.deploy", "deploy"),
+    "downgrade": ("cds_service.cli.store", "downgrade"),
 }
 
 
@@ -109,13 +112,16 @@ def _prepare_database(settings: Settings) -> None:
 
     A database that does not answer soon is not waited for: the service answers without it and tries again later.
     """
-    failures = ["it does not answer yet"]
+    without = "no token can be checked without it" if settings.checks_calls else _RECORDS_WAIT
+    failures = ["it does not answer yet", without]
 
     def prepare() -> None:
         """Make one attempt."""
         try:
             data_folder(settings.data_folder)
             bring_up_to_date(settings.database_address)
+        except StoreIsNewer as failure:
+            failures[:] = [str(failure), _RECORDS_WAIT]
         except StoreUnavailable as failure:
             failures[0] = str(failure)
         except SettingsError:
@@ -128,5 +134,4 @@ def _prepare_database(settings: Settings) -> None:
     trying.join(DATABASE_SECONDS)
     if failures:
         telemetry.configure(settings.log_level)
-        without = "no token can be checked without it" if settings.checks_calls else "records wait in the outbox"
-        telemetry.log().warning("database", reason=failures[0], consequence=without)
+        telemetry.log().warning("database", reason=failures[0], consequence=failures[1])

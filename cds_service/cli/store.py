@@ -1,4 +1,4 @@
-"""cds-service report | purge | export: stored calls and feedback, at a terminal."""
+"""cds-service report | purge | export | downgrade: stored calls and feedback, at a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, SettingsError, StoreUnavailable
 from cds_service.store import export, report_text, retention
-from cds_service.store.database import Database
+from cds_service.store.database import BACK_TO, Database, take_back
 from cds_service.store.period import Period
 from cds_service.store.report import report
 from cds_service.web import report_page
@@ -129,6 +129,18 @@ def export_command(since: datetime | None, until: datetime | None, service: str,
             output.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
 
     _from_store(write)
+
+
+@click.command(
+    epilog=examples(
+        "cds-service downgrade 0003",
+    ),
+)
+@click.argument("schema", type=click.Choice(BACK_TO))
+def downgrade(schema: str) -> None:
+    """Take the tables back to an older schema, to go back to a version of this service that knows no newer one."""
+    _from_store(lambda database: take_back(database, schema))
+    click.echo(f"The tables are those of schema {schema}. Start that version: this one brings them up again.")
 
 
 def _period(since: datetime | None, until: datetime | None, service: str) -> Period:

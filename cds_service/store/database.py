@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, select, text
 from sqlalchemy.engine import URL, make_url
@@ -21,12 +22,18 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from cds_service.errors import SettingsError, StoreRefused, StoreUnavailable
+from cds_service.errors import SettingsError, StoreIsNewer, StoreRefused, StoreUnavailable
 from cds_service.store.sqlite_file import sqlite_file
 from cds_service.store.tables import used_tokens
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 HEAD = "0004"
 """The newest migration; a test compares it with the files. Versions sort as text."""
+
+BACK_TO = ("0002", "0003")
+"""Schemas of versions before, to which the tables can be taken back without losing a record."""
 
 CONNECT_SECONDS = 2
 STATEMENT_MILLISECONDS = 10_000
@@ -35,6 +42,8 @@ REST_SECONDS = 0.5
 
 _REFUSALS = (DataError, IntegrityError, ProgrammingError, InterfaceError, CompileError)
 """What the database, or the way to it, says to rows that it does not take: trying again does not help."""
+
+_NEWER = "a newer version of this service made the database"
 
 _POSTGRESQL = ("postgresql", "postgres")
 _MIGRATION_LOCK = 7_245_318
@@ -84,6 +93,7 @@ class Database:
         self._migrating = threading.Lock()
         self._current = False
         self._rests_until = 0.0
+        self._newer_until = 0.0
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -105,7 +115,21 @@ class Database:
             StoreRefused: it does not take what was written; nothing was kept.
         """
         self._bring_up_to_date()
-        with self._connected(for_writing=True) as connection, self._named_failures(), connection.begin():
+        with self._transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def remembering(self) -> Iterator[Connection]:
+        """Give a connection for used tokens, as writing does, in a database of a newer version too.
+
+        Their table is the same in all versions, so that going back to the version before refuses nobody.
+
+        Raises:
+            StoreUnavailable: the database does not answer, or has no such table; nothing was kept.
+        """
+        with suppress(StoreIsNewer):
+            self._bring_up_to_date()
+        with self._transaction() as connection:
             yield connection
 
     def require(self) -> None:
@@ -125,6 +149,15 @@ class Database:
             return False
         return True
 
+    def remembers(self) -> bool:
+        """Return whether used tokens can be checked."""
+        try:
+            with self.remembering() as connection:
+                connection.execute(select(used_tokens.c.token).limit(1))
+        except StoreUnavailable:
+            return False
+        return True
+
     def close(self) -> None:
         """Close the connections; worker processes are forked later and must not share one."""
         self._engine.dispose()
@@ -137,13 +170,23 @@ class Database:
             if self._current:
                 return
             self._refuse_while_resting()
+            if time.monotonic() < self._newer_until:
+                raise StoreIsNewer(_NEWER)
             try:
-                with self._connected(for_writing=True) as connection, self._named_failures(), connection.begin():
+                with self._transaction() as connection:
                     _migrate(connection)
+            except StoreIsNewer:
+                self._newer_until = time.monotonic() + REST_SECONDS
+                raise
             except StoreUnavailable:
                 self._rest()
                 raise
             self._current = True
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self._connected(for_writing=True) as connection, self._named_failures(), connection.begin():
+            yield connection
 
     def _connected(self, *, for_writing: bool = False) -> Connection:
         self._refuse_while_resting()
@@ -189,6 +232,18 @@ def bring_up_to_date(address: str) -> None:
         database.close()
 
 
+def take_back(database: Database, schema: str) -> None:
+    """Take the tables back to a schema of a version before, so that it can use them; nothing that was kept is lost.
+
+    Raises:
+        StoreUnavailable: the database does not answer, or a newer version of this service made it.
+    """
+    from alembic.command import downgrade  # noqa: PLC0415
+
+    with database.writing() as connection:
+        downgrade(_migrations(connection), schema)
+
+
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         return sqlite_file(url)
@@ -206,19 +261,27 @@ def _migrate(connection: Connection) -> None:
     """Bring the tables up to date. Processes that start together do so one after the other."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-    else:
-        connection.execute(text("PRAGMA defer_foreign_keys=ON"))  # a table is changed by making it anew
     known = connection.dialect.has_table(connection, "alembic_version")
     version = connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
     if version == HEAD:
         return
     if version is not None and version > HEAD:
-        raise StoreUnavailable("a newer version of this service made the database")
+        raise StoreIsNewer(_NEWER)
     # Only here: loading Alembic takes a fifth of a second, and most starts find everything in place.
-    from alembic import command  # noqa: PLC0415
+    from alembic.command import upgrade  # noqa: PLC0415
+
+    upgrade(_migrations(connection), "head")
+
+
+def _migrations(connection: Connection) -> Config:
+    """Return what Alembic needs to know, for changes of the tables in the connection's transaction."""
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))  # tables that have grown take their time
+    else:
+        connection.execute(text("PRAGMA defer_foreign_keys=ON"))  # a table is changed by making it anew
+    return config

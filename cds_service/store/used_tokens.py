@@ -37,7 +37,7 @@ class UsedTokens:
         """
         token = hashlib.sha256(f"{issuer}\0{token_id}".encode()).hexdigest()
         try:
-            with self._database.writing() as connection:
+            with self._database.remembering() as connection:
                 first = is_new(connection, used_tokens, {"token": token, "expires": expires})
         except StoreUnavailable:
             raise Unavailable("The service cannot check tokens at the moment") from None
@@ -49,5 +49,5 @@ class UsedTokens:
 
     def _sweep(self, now: int) -> None:
         """Remove expired tokens, in a transaction of its own: what goes wrong here refuses nobody."""
-        with suppress(StoreUnavailable), self._database.writing() as connection:
+        with suppress(StoreUnavailable), self._database.remembering() as connection:
             connection.execute(delete(used_tokens).where(used_tokens.c.expires < now))

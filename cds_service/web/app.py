@@ -185,7 +185,9 @@ def _store(settings: Settings, clock: Callable[[], datetime]) -> Store:
     def state() -> health.StoreState:
         """Return how the store is, and see to it that what waits is forwarded."""
         recorder.start()
-        return health.StoreState(database.reachable(), outbox.waiting(), metrics.lost_records(), not recorder.ended)
+        reachable = database.reachable()
+        remembers = reachable or database.remembers()
+        return health.StoreState(reachable, remembers, outbox.waiting(), metrics.lost_records(), not recorder.ended)
 
     def remove_old() -> None:
         """Remove what is older than the site wants to keep."""

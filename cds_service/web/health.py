@@ -16,13 +16,15 @@ class StoreState:
     """How the store is.
 
     Attributes:
-        reachable: the database answers.
+        reachable: the database answers, and is not of a newer version.
+        remembers: used tokens can be checked.
         waiting: records of all worker processes that it does not have yet.
         lost: records that could be kept nowhere since the start, by all worker processes.
         recording: this process's thread that forwards records has not failed.
     """
 
     reachable: bool
+    remembers: bool
     waiting: int
     lost: int
     recording: bool
@@ -54,7 +56,7 @@ def blueprint(
         a database that only keeps records: they wait in the outbox. A process whose recorder failed is defective.
         """
         kept = store()
-        is_ready = bool(registry.services) and (kept.reachable or not needed) and kept.recording
+        is_ready = bool(registry.services) and (kept.remembers or not needed) and kept.recording
         today = clock().date()
         overdue = [
             f"{guideline}/{name}"

@@ -342,7 +342,7 @@ def test_every_example_works_as_it_stands(example, tmp_path, monkeypatch):
     start = words.index("cds-service")
     environ = dict(word.split("=", 1) for word in words[:start])
     arguments = words[start + 1 :]
-    if arguments[0] in ("report", "purge", "export"):
+    if arguments[0] in ("report", "purge", "export", "downgrade"):
         run("check", env=environ)  # makes the database, as a start does
     result = run(*arguments, env=environ, input=Path(source).read_bytes() if source else None)
     assert result.exit_code == 0, result.output

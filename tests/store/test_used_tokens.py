@@ -83,16 +83,16 @@ def test_tokens_are_removed_once_they_have_expired_and_not_before(database):
 def test_a_sweep_that_fails_refuses_nobody(database, monkeypatch):
     used = UsedTokens(database)
     used._until_sweep = 1
-    writing, transactions = database.writing, iter((True, False))
+    remembering, transactions = database.remembering, iter((True, False))
 
     @contextmanager
     def only_the_first():
         if not next(transactions):
             raise StoreUnavailable("in this test")
-        with writing() as connection:
+        with remembering() as connection:
             yield connection
 
-    monkeypatch.setattr(database, "writing", only_the_first)
+    monkeypatch.setattr(database, "remembering", only_the_first)
     assert used.use(ISS, "a", LATER, 0)
 
 

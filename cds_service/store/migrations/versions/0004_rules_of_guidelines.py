@@ -16,8 +16,9 @@ _GUIDELINE = "dry-needling"
 
 def upgrade() -> None:
     """Name the guideline of each rule."""
-    _rewrite("cards", "rule", _prefixed)
-    _rewrite("calls", "outcome", _prefixed)
+    _rewrite("cards", "rule", lambda rule: _prefixed(rule)[:40])
+    # A call with many cards is cut short where the column ends, as it is when such a call is recorded.
+    _rewrite("calls", "outcome", lambda rules: _prefixed(rules)[:100])
 
 
 def downgrade() -> None:
