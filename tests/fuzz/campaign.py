@@ -4,6 +4,7 @@
     python -m tests.fuzz.campaign --only N [SEED]      the Nth again, with its body, to look at a fault
 
 Each request is made by a generator of its own, from the seed and its number, so that any can be made again alone.
+Every processor takes a share of the numbers, in a process with applications of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
+from multiprocessing import get_context
 from random import Random
 from statistics import median
 from typing import Any
@@ -69,10 +73,10 @@ def made(kinds: Kinds, seed: int, number: int) -> Sent:
 def run(kinds: Kinds, seed: int, numbers: range, sampled: Callable[[], float] = lambda: 0.0) -> Campaign:
     """Send requests and look at each answer."""
     found = Campaign()
-    for number in numbers:
-        if number % 100 == 0:
+    for done, number in enumerate(numbers):
+        if done % 100 == 0:
             faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
-        if number % max(1, len(numbers) // 200) == 0:
+        if done % max(1, len(numbers) // 200) == 0:
             found.megabytes.append(sampled())
         sent = made(kinds, seed, number)
         began = time.perf_counter()
@@ -101,32 +105,52 @@ def _answered(client: FlaskClient, sent: Sent) -> tuple[int, str]:
     return response.status_code, ""
 
 
+def _share(numbers: range, seed: int) -> Campaign:
+    """Run a part of a campaign, in a process of its own."""
+    with Kinds.prepared() as kinds:
+        return run(kinds, seed, numbers, lambda: memory(os.getpid()))
+
+
+def shared(number: int, seed: int, processes: int) -> list[Campaign]:
+    """Run a campaign in so many processes at once; return what each of them found."""
+    shares = [range(first, number, processes) for first in range(processes)]
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        return list(pool.map(_share, shares, repeat(seed)))
+
+
 def main() -> None:
     """Run a campaign, or make one request of it again."""
     words = sys.argv[1:]
-    with Kinds.prepared() as kinds:
-        if words[:1] == ["--only"]:
+    if words[:1] == ["--only"]:
+        with Kinds.prepared() as kinds:
             sent = made(kinds, int(words[2]) if len(words) > 2 else SEED, int(words[1]))
             sys.stdout.write(f"{sent.path} {sent.headers}\n{sent.body!r}\n{_answered(kinds.client(sent.kind), sent)}\n")
-            return
-        number = int(words[0]) if words else NUMBER
-        seed = int(words[1]) if len(words) > 1 else SEED
-        began = time.monotonic()
-        found = run(kinds, seed, range(number), lambda: memory(os.getpid()))
-        chunked = kinds.chunked(Random(seed), number // 50)
-    counts = ", ".join(f"{kind} {status}: {many:,}" for (kind, status), many in sorted(found.statuses.items()))
+        return
+    number = int(words[0]) if words else NUMBER
+    seed = int(words[1]) if len(words) > 1 else SEED
+    began = time.monotonic()
+    shares = shared(number, seed, os.cpu_count() or 1)
+    chunked = Kinds.chunked(Random(seed), number // 50)
+    statuses = sum((share.statuses for share in shares), Counter[tuple[str, int]]())
+    faults = sorted(fault for share in shares for fault in share.faults)
+    slowest = max(share.slowest for share in shares)
+    growth = max(share.growth for share in shares)
+    counts = ", ".join(f"{kind} {status}: {many:,}" for (kind, status), many in sorted(statuses.items()))
     sys.stdout.write(
         f"seed       {seed}\n"
         f"answers    {counts}\n"
         f"chunked    {', '.join(f'{status}: {many:,}' for status, many in sorted(chunked.statuses.items()))}\n"
-        f"slowest    {found.slowest[0] * 1000:.0f} ms (number {found.slowest[1]})\n"
-        f"memory     {found.megabytes[0]:.0f} MB at first, {max(found.megabytes):.0f} MB at most, "
-        f"{found.growth:+.1%} after the warm-up\n"
-        f"time       {time.monotonic() - began:.0f} s\n"
-        + "".join(f"fault      number {n} ({kind}): {fault}\n" for n, kind, fault in found.faults)
+        f"slowest    {slowest[0] * 1000:.0f} ms (number {slowest[1]})\n"
+        + "".join(
+            f"memory     {share.megabytes[0]:.0f} MB at first, {max(share.megabytes):.0f} MB at most, "
+            f"{share.growth:+.1%} after the warm-up\n"
+            for share in shares
+        )
+        + f"time       {time.monotonic() - began:.0f} s\n"
+        + "".join(f"fault      number {n} ({kind}): {fault}\n" for n, kind, fault in faults)
         + "".join(f"fault      chunked: {fault}\n" for fault in chunked.faults)
     )
-    sys.exit(1 if found.faults or chunked.faults or found.growth >= MOST_GROWTH else 0)
+    sys.exit(1 if faults or chunked.faults or growth >= MOST_GROWTH else 0)
 
 
 if __name__ == "__main__":
