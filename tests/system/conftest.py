@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 import requests
@@ -31,7 +32,7 @@ def served(log: Path | None = None, **environ: str) -> Iterator[tuple[str, subpr
     """Start the service; yield its base URL and process; stop it gracefully.
 
     Args:
-        log: where to write what it logs; otherwise whoever reads the process's standard error gets it.
+        log: where to write what it logs; never a pipe, which nobody may read and which then stops the service.
         environ: settings.
     """
     port = free_port()
@@ -42,26 +43,25 @@ def served(log: Path | None = None, **environ: str) -> Iterator[tuple[str, subpr
     command = [sys.executable, "-m", "cds_service", "serve"]
     with (
         folder,
-        log.open("w", encoding="utf-8") if log else nullcontext(subprocess.PIPE) as errors,
-        subprocess.Popen(
-            command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=errors, text=True
-        ) as process,
+        (log or Path(folder.name, "log")).open("w", encoding="utf-8") as errors,
+        subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=errors) as process,
     ):
         url = f"http://127.0.0.1:{port}"
         try:
-            wait_for(url, process)
+            wait_for(url, process, errors)
             yield url, process
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=START_SECONDS)
+            process.wait(START_SECONDS)
 
 
-def wait_for(url: str, process: subprocess.Popen) -> None:
-    """Return when the service answers discovery."""
+def wait_for(url: str, process: subprocess.Popen, log: IO[str] | None = None) -> None:
+    """Return when the service answers discovery; fail, with what it logged, when it ends before."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise AssertionError(f"the service ended with {process.returncode}: {process.communicate()[1]}")
+            logged = Path(log.name).read_text(encoding="utf-8") if log else ""
+            raise AssertionError(f"the service ended with {process.returncode}: {logged}")
         try:
             requests.get(f"{url}/cds-services", timeout=1)
         except requests.RequestException:

@@ -8,8 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
@@ -67,18 +67,16 @@ def test_a_chunked_body_is_read_and_a_large_one_is_refused():
             assert refused.json()["resourceType"] == "OperationOutcome"
 
 
-def test_the_server_ends_gracefully_and_logs_json_without_patient_data():
+def test_the_server_ends_gracefully_and_logs_json_without_patient_data(tmp_path):
     secret = "Marigold-Secret-778"
-    with served(CDS_WORKERS="1") as (url, process):
-        lines: list[str] = []
-        reader = threading.Thread(target=lambda: lines.extend(process.stderr))
-        reader.start()
+    log = tmp_path / "log"
+    with served(log, CDS_WORKERS="1") as (url, process):
         sent = request(condition("M54.2", id=secret, code={"text": secret}))
         assert requests.post(url + URL, json=sent, timeout=5).status_code == 200
         assert requests.post(url + URL, data=secret, timeout=5).status_code == 415
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-        reader.join(5)
+    lines = log.read_text(encoding="utf-8").splitlines()
     logged = [json.loads(line) for line in lines if line.startswith("{")]
     logged = [line for line in logged if line["event"] not in ("database", "exposed")]  # of a busy machine, of root
     assert [line["event"] for line in logged] == ["call", "refused"]
@@ -105,9 +103,10 @@ def test_a_service_that_cannot_start_says_why_once_and_ends(tmp_path):
     assert not list(tmp_path.glob("cds-metrics-*"))
 
 
-def test_where_the_service_is_is_told_when_it_is_there():
-    with served() as (url, process):
-        assert any(url in process.stderr.readline() for _ in range(4))  # among what the web server says
+def test_where_the_service_is_is_told_when_it_is_there(tmp_path):
+    log = tmp_path / "log"
+    with served(log) as (url, _):
+        assert f"Serving on {url}" in log.read_text(encoding="utf-8")  # among what the web server says
 
 
 @pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:{}"), ("::", "http://127.0.0.1:{}")])
@@ -120,24 +119,26 @@ def test_an_ipv6_address_is_listened_on(host, url, tmp_path):
     environ = {"CDS_HOST": host, "CDS_PORT": str(port), "CDS_JWT": "off", "CDS_DATA_FOLDER": str(tmp_path)}
     environ |= {"CDS_PUBLIC_URL": "https://cds.example.org", "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.sqlite3"}
     command = [sys.executable, "-m", "cds_service", "serve"]
-    with subprocess.Popen(command, env={**os.environ, **environ}, stderr=subprocess.PIPE, text=True) as process:
+    with (
+        (tmp_path / "log").open("w", encoding="utf-8") as log,
+        subprocess.Popen(command, env={**os.environ, **environ}, stderr=log) as process,
+    ):
         try:
-            wait_for(url.format(port), process)
-            assert any(f"http://[{host}]:{port}/cds-services" in process.stderr.readline() for _ in range(7))
+            wait_for(url.format(port), process, log)
+            assert f"http://[{host}]:{port}/cds-services" in Path(log.name).read_text(encoding="utf-8")
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.wait(20)
 
 
 def test_nothing_is_written_into_the_home_of_who_runs_it(tmp_path):
     """gunicorn would open a socket in the user's home, by which the server can be reconfigured while it runs."""
-    home = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
-    with served(CDS_WORKERS="1", **home) as (url, process):
+    home, log = tmp_path / "home", tmp_path / "log"
+    home.mkdir()
+    with served(log, CDS_WORKERS="1", HOME=str(home), XDG_RUNTIME_DIR=str(home)) as (url, _):
         assert requests.post(url + URL, json=request(condition("M54.2")), timeout=5).status_code == 200
-        process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=10)[1]
-    assert "Control socket" not in said
-    assert not list(tmp_path.iterdir())
+    assert "Control socket" not in log.read_text(encoding="utf-8")
+    assert not list(home.iterdir())
 
 
 def test_a_worker_that_only_just_began_ends_when_told(tmp_path):

@@ -54,14 +54,14 @@ def test_killing_the_database_loses_no_answer_and_no_feedback(own_postgres, tmp_
         session = requests.Session()
         session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=AT_ONCE))
 
-        def call(_: int) -> tuple[int, float, int]:
+        def call(_: int) -> tuple[int, float, str]:
             started = time.perf_counter()
             response = session.post(url + SELECT, json=sent(), timeout=30)
             seconds = time.perf_counter() - started
             (card,) = response.json()["cards"]
             kept = session.post(f"{url}{SELECT}/feedback", json=overridden(card["uuid"]), timeout=30)
             done.release()
-            return response.status_code, seconds, kept.status_code
+            return response.status_code, seconds, "" if kept.ok else f"{kept.status_code} {kept.text}"
 
         def kill_and_return() -> None:
             for _ in range(CALLS // 4):
@@ -78,23 +78,21 @@ def test_killing_the_database_loses_no_answer_and_no_feedback(own_postgres, tmp_
         killer.join(60)
         answered = [status for status, _, _ in results]
         slowest = max(seconds for _, seconds, _ in results)
-        accepted = sum(status == 200 for _, _, status in results)
-        until = time.monotonic() + 30
-        while count(address, "feedback") < accepted or count(address, "calls") < CALLS:
-            assert time.monotonic() < until, (count(address, "feedback"), accepted, count(address, "calls"))
-            time.sleep(0.1)
+        refused = [refusal for _, _, refusal in results if refusal]
+        # The tables too may be there only now: a database that does not answer at start is not waited for.
         wait_for(lambda: requests.get(f"{url}/health/ready", timeout=30).json()["store"]["waitingRecords"] == 0)
         store = requests.get(f"{url}/health/ready", timeout=30).json()["store"]
         metrics = requests.get(f"{url}/metrics", timeout=5).text
     assert answered == [200] * CALLS
-    assert [status for _, _, status in results if status != 200] == []
-    assert count(address, "feedback") == accepted
-    assert count(address, "calls") == count(address, "cards") == CALLS
+    assert refused == []
+    assert {table: count(address, table) for table in ("feedback", "calls", "cards")} == dict.fromkeys(
+        ("feedback", "calls", "cards"), CALLS
+    )
     assert store == {"reachable": True, "waitingRecords": 0, "lostRecords": 0, "recording": True}
     assert "cds_store_failures_total{" in metrics
     with capsys.disabled():
         print(  # noqa: T201
-            f"\nDB killed during {CALLS} calls at {AT_ONCE}: {len(answered)} answered, {accepted} feedback entries"
+            f"\nDB killed during {CALLS} calls at {AT_ONCE}: {len(answered)} answered, {CALLS} feedback entries"
             f" accepted and kept, slowest answer {slowest * 1000:.0f} ms"
         )
 

@@ -56,12 +56,15 @@ def test_the_wheel_serves_pages_patients_and_cards_elsewhere(wheel, tmp_path):
     own = {"CDS_PORT": str(port), "CDS_DATA_FOLDER": str(tmp_path), "CDS_CALL_MILLISECONDS": "20000"}
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | own
     environ["CDS_DATABASE_URL"] = f"sqlite:///{tmp_path}/cds.sqlite3"
-    with subprocess.Popen(
-        [str(venv / "bin" / "cds-service"), "serve"], cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        (tmp_path / "log").open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            [str(venv / "bin" / "cds-service"), "serve"], cwd=tmp_path, env=environ, stderr=log
+        ) as process,
+    ):
         try:
             url = f"http://127.0.0.1:{port}"
-            wait_for(url, process)
+            wait_for(url, process, log)
             assert "Enoch" in requests.get(url, timeout=30).text
             assert requests.get(f"{url}/preview/patients/Enoch", timeout=30).json()["entry"]
             for path in ("evidence", "report", "static/preview.js", "static/vendor/markdown-it.min.js", "health/ready"):
@@ -74,4 +77,4 @@ def test_the_wheel_serves_pages_patients_and_cards_elsewhere(wheel, tmp_path):
             assert called.json()["cards"]
         finally:
             process.terminate()
-            process.communicate(timeout=60)
+            process.wait(60)
