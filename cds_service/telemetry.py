@@ -76,4 +76,14 @@ def places(trace: TracebackType | None) -> list[str]:
 
     Never the exception's own text or the source line's values: either can quote patient data.
     """
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
+    return _told(traceback.extract_tb(trace))
+
+
+def places_of(thread: int) -> list[str]:
+    """Return what a thread is doing, the latest last; nothing when it has ended."""
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 - the only way to look at another thread
+    return _told(traceback.extract_stack(frame)) if frame else []
+
+
+def _told(stack: traceback.StackSummary) -> list[str]:
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in stack]

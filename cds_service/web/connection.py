@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +15,7 @@ from waitress.utilities import BadRequest, Error
 
 from cds_service import telemetry
 from cds_service.web.admission import RECEIVED
-from cds_service.web.reception import Late, Reception, refusal
+from cds_service.web.reception import Late, Reception, Stuck, refusal
 
 LINGERING_SECONDS = 2.0
 """How long a refused client that still sends is listened to, so that it reads why it was refused."""
@@ -59,8 +60,8 @@ class Refusing(ErrorTask):
 
     def execute(self) -> None:
         """Answer, and end the connection: where the next request begins is unknown."""
-        status = self.request.error.code
-        error = refusal(status)
+        error = refusal(self.request.error)
+        self.channel.server.refused(error.status)
         telemetry.log().warning("refused", status=error.status, cause=type(error).__name__, fields=[])
         body = orjson.dumps(error.operation_outcome())
         self.version = "1.1"
@@ -82,6 +83,8 @@ class Connection(HTTPChannel):
         since: when what it does now began, by time.monotonic(): being received, idle or read.
         fresh: nothing was asked yet.
         refused: a request was refused before all of it had come.
+        thread: the id of the thread that has a request answered; 0 while none has.
+        given_up: the request was answered in place of that thread, which does not end.
         ends: until when a refused client is listened to.
     """
 
@@ -94,6 +97,8 @@ class Connection(HTTPChannel):
         self.since = time.monotonic()
         self.fresh = True
         self.refused = False
+        self.thread = 0
+        self.given_up = False
         self.ends: float | None = None
         self._ahead = b""
         super().__init__(*arguments, **named)
@@ -101,7 +106,8 @@ class Connection(HTTPChannel):
     @property
     def idle(self) -> bool:
         """Return whether nothing is under way: no request that arrives or is answered, no answer to be read."""
-        return not (self.requests or self.request or self.total_outbufs_len or self.ends)
+        answering = self.requests and not self.given_up
+        return not (answering or self.request or self.total_outbufs_len or self.ends)
 
     @property
     def held(self) -> int:
@@ -136,6 +142,19 @@ class Connection(HTTPChannel):
             self.requests.append(request)
             if len(self.requests) == 1:
                 self.server.add_task(self)
+
+    def give_up(self) -> list[str]:
+        """Answer a request in place of the thread that does not end, and end the connection.
+
+        Returns:
+            Where the thread is.
+        """
+        self.given_up = True
+        task = Refusing(self, self.requests[0])
+        task.request.error = Stuck("")
+        task.service()
+        self.close_when_flushed = True
+        return telemetry.places_of(self.thread)
 
     def readable(self) -> bool:
         """Return whether more may be received."""
@@ -203,5 +222,6 @@ class Connection(HTTPChannel):
 
     def service(self) -> None:
         """Have the first request answered."""
+        self.thread = threading.get_ident()
         super().service()
-        self.since, self.fresh = time.monotonic(), False
+        self.thread, self.since, self.fresh = 0, time.monotonic(), False

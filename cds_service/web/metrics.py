@@ -42,6 +42,10 @@ class Metrics:
             "cds_repeats_withheld", "Cards withheld because they were overridden before.", ["service"],
             registry=self._registry,
         )  # fmt: skip
+        self._refused = Counter(
+            "cds_refused_requests", "Requests that the web server itself answered, with an error.", ["status"],
+            registry=self._registry,
+        )  # fmt: skip
         self._failures = Counter(
             "cds_store_failures", "Writes and reads of the database that failed.", ["operation"],
             registry=self._registry,
@@ -70,6 +74,10 @@ class Metrics:
     def withheld(self, service: str, cards: int) -> None:
         """Count cards that were withheld as repeats."""
         self._repeats.labels(service).inc(cards)
+
+    def refused(self, status: int) -> None:
+        """Count a request that the web server answered itself, with an error."""
+        self._refused.labels(str(status)).inc()
 
     def store_failed(self, operation: str) -> None:
         """Count a failure of the database."""

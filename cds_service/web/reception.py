@@ -21,6 +21,7 @@ from cds_service.errors import (
     InvalidRequest,
     NotImplementedHere,
     RequestTimeout,
+    TooLate,
     Unavailable,
     UriTooLong,
 )
@@ -50,8 +51,19 @@ class Crowded(Error):
     code = 503
 
 
-def refusal(status: int) -> CdsError:
-    """Return what is answered to a fault that the parser found. It repeats nothing of the request (H1)."""
+class Stuck(Error):
+    """The request is being answered for far too long."""
+
+    code = 503
+
+
+def refusal(fault: Error) -> CdsError:
+    """Return what is answered to a fault that was found before or beside the application.
+
+    It repeats nothing of the request (H1).
+    """
+    if isinstance(fault, Stuck):
+        return TooLate("The call took longer than this service gives itself")
     causes: dict[int, CdsError] = {
         408: RequestTimeout("The request did not arrive in time"),
         413: BodyTooLarge("The body is larger than this service accepts"),
@@ -61,7 +73,7 @@ def refusal(status: int) -> CdsError:
         501: NotImplementedHere("This Transfer-Encoding is not supported"),
         503: Unavailable("Too much is being received"),
     }
-    return causes.get(status, InvalidRequest("The request is not valid HTTP"))
+    return causes.get(fault.code, InvalidRequest("The request is not valid HTTP"))
 
 
 class Chunks(ChunkedReceiver):

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn.workers.base import Worker
@@ -15,6 +16,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
 from cds_service import telemetry
+from cds_service.fhir import deadline
 from cds_service.settings import Settings
 from cds_service.web.connection import Connection
 from cds_service.web.reception import LONGEST_HEADER, Crowded
@@ -25,8 +27,11 @@ MOST_CONNECTIONS = 500
 HELD_BODIES = 8
 """So many of the largest bodies may be held at once by a worker that receives them or has them wait."""
 
+OVERDUE_SECONDS = 2
+"""A call that is under way for so long after its deadline will not end by itself, and costs the worker its life."""
+
 STUCK_SECONDS = 60
-"""A call that does not end by itself at its deadline, and is under way for so long, costs the worker its life."""
+"""So does whatever else is under way for so long."""
 
 LIVENESS = "/health/live"
 """The path that has a thread of its own, so that it is answered whatever callers do."""
@@ -35,6 +40,7 @@ _REST = 0.002
 _LONGEST_REST = 0.01
 _WAIT = 0.5
 _LAST_REQUESTS = 1.0
+_END_SECONDS = 5
 _READ_BYTES = 65_536
 _LARGE_BODY = 262_144
 
@@ -60,6 +66,7 @@ class Server(TcpWSGIServer):
 
     Attributes:
         ending: the worker is about to end.
+        refused: hears the status of each request that is answered here, with an error.
     """
 
     channel_class = Connection
@@ -99,6 +106,8 @@ class Server(TcpWSGIServer):
         computing = ThreadedTaskDispatcher()
         computing.set_thread_count(threads)
         self.rests_until = 0.0
+        store = getattr(application, "extensions", {}).get("store")  # what the benchmarks compare with has none
+        self.refused: Callable[[int], None] = store.metrics.refused if store else lambda _: None
         address = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(application, sockets, True, listener, computing, adjustments, address, bind_socket=False)
 
@@ -162,14 +171,23 @@ class Server(TcpWSGIServer):
         else:
             super().add_task(task)
 
-    def well(self, now: float) -> bool:
-        """Return whether no request has been under way for so long that only a new worker can help."""
-        first = (request for connection in self.connections for request in connection.requests[:1])
-        return all(now < request.arrived + STUCK_SECONDS for request in first)
+    def give_up(self, now: float) -> bool:
+        """Answer requests that do not end, so that only a new worker can help; return whether there are any."""
+        overdue = deadline.overdue(now - OVERDUE_SECONDS)
+        stuck = [
+            one
+            for one in self.connections
+            if not one.given_up
+            and (one.thread in overdue or any(now > request.arrived + STUCK_SECONDS for request in one.requests[:1]))
+        ]
+        for connection in stuck:
+            telemetry.log().error("stuck", places=connection.give_up())
+        return bool(stuck)
 
     def end_threads(self) -> None:
-        """Let the threads end that have requests answered."""
-        self.task_dispatcher.shutdown()
+        """Let the threads end that have requests answered; those that never will end with the process."""
+        stuck = any(connection.given_up for connection in self.connections)
+        self.task_dispatcher.shutdown(timeout=0 if stuck else _END_SECONDS)
         self._at_once.shutdown()
 
     def stop_accepting(self) -> None:
@@ -211,10 +229,15 @@ class WaitressWorker(Worker):
         wasyncore.close_all(sockets, ignore_all=True)
 
     def _step(self, sockets: dict[int, Any]) -> None:
-        """Do what is to be done, or wait a while for it; tell gunicorn that the worker is well, if it is."""
+        """Do what is to be done, or wait a while for it; end when something is under way that does not end.
+
+        Gunicorn is told that the worker is well. It is not when a guideline lets no other thread have the interpreter;
+        then gunicorn ends it.
+        """
         now = time.monotonic()
-        if all(server.well(now) for server in self._servers):
-            self.notify()
+        self.notify()
+        if any(server.give_up(now) for server in self._servers):
+            self.alive = False  # gunicorn makes a new one
         rests = [server.rests_until - now for server in self._servers if server.rests_until > now]
         wasyncore.poll2(min([*rests, _WAIT]) + 0.001, sockets)
 

@@ -9,15 +9,19 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
+from wsgiref.types import WSGIApplication
 
 import pytest
 from structlog.testing import capture_logs
 
 from cds_service import telemetry
+from cds_service.fhir.deadline import until
 from cds_service.settings import Settings
 from cds_service.web.connection import Connection
-from cds_service.web.worker import MOST_CONNECTIONS, STUCK_SECONDS, WaitressWorker, log_without_words
+from cds_service.web.worker import MOST_CONNECTIONS, OVERDUE_SECONDS, WaitressWorker, log_without_words
 from tests.cases import own_settings
 from tests.charts import condition, request
 from tests.listening import exchange, is_outcome, listening
@@ -241,7 +245,9 @@ def worker_of(app, listener, settings, monkeypatch):
     return worker
 
 
-def test_a_worker_that_is_told_to_end_answers_what_has_arrived_and_ends(monkeypatch):
+@contextmanager
+def holding() -> Iterator[tuple[WSGIApplication, threading.Event, threading.Event]]:
+    """Yield an application that answers once it may, what tells that it was called, and what lets it answer."""
     go_on, began = threading.Event(), threading.Event()
 
     def app(environ, start_response):
@@ -250,22 +256,41 @@ def test_a_worker_that_is_told_to_end_answers_what_has_arrived_and_ends(monkeypa
         start_response("200 OK", [("Content-Length", "2")])
         return [b"{}"]
 
-    answers = []
+    try:
+        yield app, began, go_on
+    finally:
+        go_on.set()
+
+
+@contextmanager
+def running(app, monkeypatch) -> Iterator[tuple[int, WaitressWorker, threading.Thread]]:
+    """Run a worker in a thread; yield the port, the worker and the thread."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        port = listener.getsockname()[1]
         worker = worker_of(app, listener, own_settings(), monkeypatch)
-        running = threading.Thread(target=worker.run)
-        running.start()
-        caller = threading.Thread(target=lambda: answers.extend(exchange(port, call())))
-        caller.start()
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        yield listener.getsockname()[1], worker, thread
+        thread.join(60)
+    assert not thread.is_alive()
+
+
+@contextmanager
+def calling(port: int) -> Iterator[list[tuple[int, dict[str, str], bytes]]]:
+    """Call from a thread; yield where the answer is put, which has come after the block."""
+    answers: list[tuple[int, dict[str, str], bytes]] = []
+    caller = threading.Thread(target=lambda: answers.extend(exchange(port, call())))
+    caller.start()
+    yield answers
+    caller.join(60)
+
+
+def test_a_worker_that_is_told_to_end_answers_what_has_arrived_and_ends(monkeypatch):
+    with holding() as (app, began, go_on), running(app, monkeypatch) as (port, worker, _), calling(port) as answers:
         assert began.wait(60)
         worker.handle_exit(15, None)
         time.sleep(0.1)
         go_on.set()
-        caller.join(60)
-        running.join(60)
-    assert not running.is_alive()
     assert [status for status, _, _ in answers] == [200]
     assert answers[0][1]["connection"] == "close"
     assert worker.notified
@@ -273,27 +298,40 @@ def test_a_worker_that_is_told_to_end_answers_what_has_arrived_and_ends(monkeypa
         socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
-def test_a_worker_in_which_a_call_does_not_end_is_not_well(monkeypatch):
-    """F-A2: gunicorn ends a worker that does not say that it is well."""
-    go_on, began = threading.Event(), threading.Event()
+@pytest.mark.parametrize("endless", ["a call past its deadline", "whatever takes a minute"])
+def test_a_worker_in_which_something_does_not_end_answers_503_says_where_and_ends(endless, monkeypatch):
+    """F-A2: so that a new one takes its place; gunicorn ends it only when it cannot do so itself."""
+    with holding() as (app, _, go_on):
 
-    def app(environ, start_response):
-        began.set()
-        go_on.wait(60)
-        start_response("200 OK", [("Content-Length", "2")])
-        return [b"{}"]
+        def held(environ, start_response):
+            with until(time.monotonic() - OVERDUE_SECONDS if endless.startswith("a call") else float("inf")):
+                return app(environ, start_response)
 
-    with listening(app, own_settings(keep_alive_seconds=1)) as (port, server):
-        caller = threading.Thread(target=exchange, args=(port, call()))
-        caller.start()
-        try:
-            assert began.wait(60)
-            assert server.well(time.monotonic())
-            assert not server.well(time.monotonic() + STUCK_SECONDS)
-        finally:
-            go_on.set()
-            caller.join(60)
-        assert server.well(time.monotonic() + STUCK_SECONDS)
+        monkeypatch.setattr("cds_service.web.worker.STUCK_SECONDS", 600 if endless.startswith("a call") else 0.2)
+        with capture_logs() as lines, running(held, monkeypatch) as (port, worker, thread), calling(port) as answers:
+            thread.join(60)  # while the application still waits
+            assert not thread.is_alive()
+            assert not go_on.is_set()
+    [(status, headers, body)] = answers
+    assert (status, headers["connection"], headers["retry-after"]) == (503, "close", "1")
+    assert json.loads(body)["issue"][0]["diagnostics"] == "The call took longer than this service gives itself"
+    (stuck,) = (line for line in lines if line["event"] == "stuck")
+    assert any(place.endswith(" held") for place in stuck["places"])
+    assert not worker.alive
+
+
+def test_a_call_that_waits_for_its_turn_behind_another_is_not_stuck(monkeypatch):
+    settings = own_settings(keep_alive_seconds=1)
+    with (
+        holding() as (app, began, go_on),
+        listening(app, settings, threads=1) as (port, server),
+        calling(port) as answers,
+        calling(port) as others,
+    ):
+        assert began.wait(60)
+        assert not server.give_up(time.monotonic())
+        go_on.set()
+    assert [status for status, _, _ in (*answers, *others)] == [200, 200]
 
 
 def test_the_largest_of_too_many_bodies_gives_way():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,13 +15,15 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.bench.processes import OURS
+from tests.bench.processes import OURS, workers
 from tests.cases import EXTENSION, all_cases, without_fingerprint
 from tests.charts import condition, request
 from tests.patients import PATIENTS, request_for
 from tests.system.conftest import free_port, served, wait_for
 
 URL = "/cds-services/dry-needling-order-select"
+EXAMPLE = Path(__file__).parent.parent / "example_guideline"
+FIRST_STEP = "    order, chart = findings.order, findings.chart\n"
 
 
 def test_the_server_gives_what_was_recorded(server):
@@ -161,3 +164,32 @@ def test_a_worker_that_only_just_began_ends_when_told(tmp_path):
                 process.kill()
         assert process.returncode == 0
         assert "Worker exiting" in said
+
+
+def test_a_guideline_that_computes_for_ever_costs_a_call_and_a_worker_and_no_more(tmp_path):
+    """F-A2: it does not look at the chart meanwhile, so that nothing ends the call from inside."""
+    folder, log = tmp_path / "example", tmp_path / "log"
+    shutil.copytree(EXAMPLE, folder)
+    package = folder / "lumbar_imaging" / "__init__.py"
+    code = package.read_text(encoding="utf-8")
+    package.write_text(
+        code.replace(FIRST_STEP, f"{FIRST_STEP}    while order.kind:  # for ever\n        pass\n"), encoding="utf-8"
+    )
+    environ = {"CDS_GUIDELINES": "dry-needling,lumbar-imaging", "CDS_GUIDELINE_FOLDERS": str(package.parent)}
+    endless = json.loads((EXAMPLE / "cases" / "imaging-in-week-three.json").read_bytes())["request"]
+    honest = request(condition("M54.2"))
+    with served(log, CDS_WORKERS="1", CDS_CALL_MILLISECONDS="3000", **environ) as (url, process):
+        first = workers(process.pid)
+        live = requests.post(url + URL, json=honest, timeout=60)
+        stuck = requests.post(f"{url}/cds-services/lumbar-imaging-order-select", json=endless, timeout=60)
+        after = requests.post(url + URL, json=honest, timeout=60)
+        second = workers(process.pid)
+        metrics = requests.get(f"{url}/metrics", timeout=60).text
+    assert (live.status_code, stuck.status_code, after.status_code) == (200, 503, 200)
+    assert stuck.json()["issue"][0]["diagnostics"] == "The call took longer than this service gives itself"
+    assert stuck.headers["Retry-After"] == "1"
+    assert first != second
+    assert 'cds_refused_requests_total{status="503"} 1.0' in metrics.splitlines()
+    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if '"stuck"' in line]
+    assert len(lines) == 1
+    assert json.loads(lines[0])["places"][-1].endswith(" assess")

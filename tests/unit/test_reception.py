@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from waitress.adjustments import Adjustments
+from waitress.utilities import Error
 
 from cds_service.errors import InvalidRequest
 from cds_service.web.reception import LONGEST_HEADER, LONGEST_LINE, Late, Reception, refusal
@@ -33,7 +34,7 @@ def receive(sent: bytes, cuts: tuple[int, ...] = ()) -> tuple[Reception, bytes]:
 
 def status(reception: Reception) -> int | None:
     """Return what a request is refused with; None when it is not."""
-    return refusal(reception.error.code).status if reception.error else None
+    return refusal(reception.error).status if reception.error else None
 
 
 @given(st.lists(st.integers(0, len(WHOLE) + 5)))
@@ -118,4 +119,6 @@ def test_what_is_refused_holds_no_body():
 
 
 def test_a_status_that_nobody_thought_of_is_a_bad_request():
-    assert isinstance(refusal(499), InvalidRequest)
+    fault = Error("")
+    fault.code = 499
+    assert isinstance(refusal(fault), InvalidRequest)
