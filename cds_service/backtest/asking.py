@@ -44,6 +44,16 @@ class Versions:
         return tuple(sorted({*asked, *ORDER_TYPES, ENCOUNTER, "Patient"}))
 
     @property
+    def asked(self) -> dict[str, frozenset[str]]:
+        """Return for each resource type that templates ask for the codes they ask for; none stands for all."""
+        found: dict[str, frozenset[str]] = {}
+        for service in self.every:
+            for _, kind, _, codes in _templates(tuple(service.queries.items())):
+                known = found.get(kind, codes)
+                found[kind] = known | codes if known and codes else frozenset()
+        return found
+
+    @property
     def every(self) -> tuple[CdsService, ...]:
         """Return all services, of both versions."""
         return (*self.now, *self.compared.values())
@@ -106,8 +116,8 @@ def decide(
     for entry in entries:
         by_type[entry["resourceType"]].append(entry)
     prefetch = {
-        key: _answer(kind, [entry for entry in by_type[kind] if matches(entry)])
-        for key, kind, matches in _filters(tuple(service.queries.items()))
+        key: _answer(kind, [entry for entry in by_type[kind] if _found(entry, states, codes)])
+        for key, kind, states, codes in _templates(tuple(service.queries.items()))
         if kind in present
     }
     drafted = [draft(order) for order in session.orders]
@@ -131,35 +141,29 @@ def _type(query: str) -> str:
     return urlsplit(query).path.split("/", maxsplit=1)[0]
 
 
-_Matches = Callable[[Resource], bool]
-
-
 @cache
-def _filters(queries: tuple[tuple[str, str], ...]) -> list[tuple[str, str, _Matches]]:
-    """Return for each prefetch template its key, its resource type, and what a server would send for it."""
-    found: list[tuple[str, str, _Matches]] = []
+def _templates(queries: tuple[tuple[str, str], ...]) -> list[tuple[str, str, frozenset[str], frozenset[str]]]:
+    """Return for each prefetch template its key, its resource type, and the statuses and codes it asks for."""
+    found = []
     for key, query in queries:
         asked = dict(parse_qsl(urlsplit(query).query))
-        found.append((key, _type(query), _matching(asked.get("status", ""), asked.get("code", ""))))
+        states, codes = (frozenset(filter(None, asked.get(name, "").split(","))) for name in ("status", "code"))
+        found.append((key, _type(query), states, codes))
     return found
 
 
-def _matching(status: str, codes: str) -> _Matches:
-    """Return a search by status and code, each a list with commas; "" asks for all."""
-    states, tokens = frozenset(filter(None, status.split(","))), frozenset(filter(None, codes.split(",")))
+def coded(resource: Resource, tokens: frozenset[str]) -> bool:
+    """Return whether a search for any of these codes, as `system|code`, finds a resource; without codes it does."""
+    listed = element(resource, "code.coding") if tokens else None
+    return not tokens or any(
+        f"{coding.get('system')}|{coding.get('code')}" in tokens
+        for coding in (listed if isinstance(listed, list) else ())
+        if isinstance(coding, dict)
+    )
 
-    def matches(resource: Resource) -> bool:
-        """Return whether a server would send a resource."""
-        if states and statuses.word(resource.get("status")) not in states:
-            return False
-        listed = element(resource, "code.coding")
-        return not tokens or any(
-            f"{coding.get('system')}|{coding.get('code')}" in tokens
-            for coding in (listed if isinstance(listed, list) else ())
-            if isinstance(coding, dict)
-        )
 
-    return matches
+def _found(resource: Resource, states: frozenset[str], codes: frozenset[str]) -> bool:
+    return (not states or statuses.word(resource.get("status")) in states) and coded(resource, codes)
 
 
 def _answer(kind: str, entries: Sequence[Resource]) -> Any:

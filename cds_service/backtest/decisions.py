@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 
 from cds_service.backtest import rows, tracing
-from cds_service.backtest.asking import ENCOUNTER, Setup, decide, draft, orders_in_scope
+from cds_service.backtest.asking import ENCOUNTER, Setup, coded, decide, draft, orders_in_scope
 from cds_service.backtest.history import Past, as_of, element, has_time, latest_of, moment_of
 from cds_service.backtest.rows import Row
 from cds_service.backtest.sessions import ORDER_TYPES, Session, left_out, sessions
@@ -66,7 +66,14 @@ def decide_batches(batches: Iterable[pa.RecordBatch], setup: Setup) -> Iterator[
 
 @dataclass(slots=True)
 class _Chart:
-    """One patient's resources, each once, and what is asked of all of them."""
+    """One patient's resources, each once.
+
+    Attributes:
+        patient: the id.
+        resources: what a server may have sent for the templates, whatever its status.
+        orders: all of them.
+        departments: of encounters.
+    """
 
     patient: str
     resources: list[Resource]
@@ -81,6 +88,7 @@ class Decider:
         """Load what decides."""
         self._setup = setup
         self._versions = setup.load()
+        self._asked = self._versions.asked
         self._zone = ZoneInfo(setup.zone) if setup.zone else None
         self._hashes = Pseudonyms(setup.key)
 
@@ -91,7 +99,7 @@ class Decider:
         resources, copies = _each_once(patient, lines)
         chart = _Chart(
             patient=patient,
-            resources=[r for r in resources if r["resourceType"] != ENCOUNTER],
+            resources=[r for r in resources if self._may_be_sent(r)],
             orders=[r for r in resources if r["resourceType"] in ORDER_TYPES],
             departments={
                 f"Encounter/{r.get('id')}": _department(r) for r in resources if r["resourceType"] == ENCOUNTER
@@ -101,6 +109,10 @@ class Decider:
         if found:
             found[0].copies = copies
         return found
+
+    def _may_be_sent(self, resource: Resource) -> bool:
+        codes = self._asked.get(resource["resourceType"])
+        return codes is not None and coded(resource, codes)
 
     def _left_out(self, chart: _Chart) -> Iterator[Row]:
         for order in chart.orders:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from cds_service.fhir import dates, statuses
 from cds_service.fhir.bundles import Resource
-from cds_service.fhir.shapes import in_r4
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:T| +)\d\d:?\d\d.*(?:Z|[+-]\d\d:?\d\d) *", re.ASCII | re.IGNORECASE)
 _OVER = frozenset({"inactive", "remission", "resolved"})
@@ -28,13 +28,25 @@ _ABATEMENT = (
     "abatementString",
     "abatementBoolean",
 )
+_FINISHED = {"MedicationRequest": ("completed", "stopped"), "ServiceRequest": ("completed",)}
+"""Statuses of orders that say no more than that they came to an end, not when."""
 _YOUNG = timedelta(weeks=12)
+_EFFECTIVE = ("effectiveDateTime", "effectivePeriod.end", "effectiveInstant", "effectivePeriod.start")
 _RECORDED = {
+    "AllergyIntolerance": ("recordedDate", "assertedDate", "onsetDateTime"),
     "CarePlan": ("created", "period.start"),
-    "Condition": ("recordedDate", "onsetDateTime", "onsetPeriod.start"),
-    "Observation": ("issued", "effectiveDateTime", "effectivePeriod.end", "effectiveInstant", "effectivePeriod.start"),
-    "Procedure": ("performedPeriod.end", "performedDateTime", "performedPeriod.start"),
-}
+    "Condition": ("recordedDate", "assertedDate", "dateRecorded", "onsetDateTime", "onsetPeriod.start"),
+    "DiagnosticReport": ("issued", *_EFFECTIVE),
+    "Immunization": ("recorded", "occurrenceDateTime"),
+    "MedicationAdministration": _EFFECTIVE,
+    "MedicationDispense": ("whenHandedOver", "whenPrepared"),
+    "MedicationStatement": ("dateAsserted", *reversed(_EFFECTIVE)),
+    "Observation": ("issued", *_EFFECTIVE),
+    "Procedure": (
+        "performedPeriod.end", "performedDateTime", "performedPeriod.start",
+        "occurrencePeriod.end", "occurrenceDateTime", "occurrencePeriod.start",
+    ),
+}  # fmt: skip
 """Where a resource says when it was recorded, or what it records was over; the first that can be read counts."""
 
 
@@ -57,7 +69,7 @@ class Moment:
 
     def knew(self, text: object) -> Known:
         """Return whether what is dated so had been recorded."""
-        when = dates.parse(text)
+        when = _date(text)
         if when is None:
             return Known.UNDATED
         if self.instant is not None and has_time(text):
@@ -69,9 +81,24 @@ class Moment:
         return Known.SAME_DAY if when.exact else Known.PARTIAL
 
 
+@lru_cache(1 << 14)
+def _parsed(text: str) -> dates.FhirDate | None:
+    return dates.parse(text)
+
+
+def _date(text: object) -> dates.FhirDate | None:
+    """Return a date; most are asked for several times, of neighbors."""
+    return _parsed(text) if isinstance(text, str) else None
+
+
+@lru_cache(1 << 14)
+def _timed(text: str) -> bool:
+    return _TIME.fullmatch(text.strip()) is not None
+
+
 def has_time(text: object) -> bool:
     """Return whether a date names an instant: a time with its zone."""
-    return isinstance(text, str) and _TIME.fullmatch(text.strip()) is not None
+    return isinstance(text, str) and _timed(text)
 
 
 def moment_of(text: object, zone: tzinfo | None = None) -> Moment | None:
@@ -100,10 +127,9 @@ def element(resource: Mapping[str, Any], path: str) -> Any:
 
 def recorded(resource: Resource) -> str | None:
     """Return when a resource was recorded, as written; None where it does not say."""
-    shaped = in_r4(resource)
-    for path in _RECORDED.get(shaped["resourceType"], ("authoredOn",)):
-        text = element(shaped, path)
-        if dates.parse(text) is not None:
+    for path in _RECORDED.get(resource["resourceType"], ("authoredOn",)):
+        text = element(resource, path)
+        if _date(text) is not None:
             return str(text)
     return None
 
@@ -174,7 +200,7 @@ def _still(entry: Resource, moment: Moment) -> Iterator[Resource]:
         ended = statuses.word(entry.get("status")) in ("completed", "revoked", "active")
         period = {key: value for key, value in entry["period"].items() if key != "end"}
         yield {**entry, "period": period, **({"status": "active"} if ended else {})}
-    elif kind == "ServiceRequest" and statuses.word(entry.get("status")) == "completed":
+    elif statuses.word(entry.get("status")) in _FINISHED.get(kind, ()):
         yield entry
         when = dates.parse(recorded(entry))
         if when is not None and when.latest > moment.day - _YOUNG:

@@ -8,7 +8,11 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 _NAME = re.compile(r"(?:[^A-Za-z]*)([A-Za-z]+)[^/]*\.(?:ndjson|jsonl)(?:\.gz)?", re.ASCII)
 _MARK = b"\xef\xbb\xbf"
@@ -33,8 +37,6 @@ class Faults:
 
     lines: list[tuple[int, str]] = field(default_factory=list)
     unreadable: str = ""
-    total: int = 0
-    blank: int = 0
 
 
 def files_of(folder: Path) -> list[ExportFile]:
@@ -51,8 +53,8 @@ def files_of(folder: Path) -> list[ExportFile]:
     return found
 
 
-def numbered(path: Path, faults: Faults, longest: int = LONGEST_LINE) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield the lines of a file in blocks, each with the number of its first line; blank ones as empty.
+def numbered(path: Path, faults: Faults, longest: int = LONGEST_LINE) -> Iterator[tuple[int, pa.Array]]:
+    """Yield the lines of a file in blocks, as bytes, each with the number of its first line.
 
     Args:
         path: plain or gzip.
@@ -60,42 +62,45 @@ def numbered(path: Path, faults: Faults, longest: int = LONGEST_LINE) -> Iterato
         longest: bytes of a line that are read.
     """
     number, rest, skipping = 1, b"", False
-    for block in _blocks(path, faults):
-        parts = block.split(b"\n")
-        parts[0] = rest + parts[0]
-        rest = parts.pop()
-        if skipping and parts:
-            faults.lines.append((number, "too long"))
-            parts[0], skipping = b"", False
-            faults.total, faults.blank = faults.total + 1, faults.blank - 1
-        if len(rest) > longest:
+    for block in chain(_blocks(path, faults), [b"\n"]):  # the last line may have no end
+        ended, end, begun = block.rpartition(b"\n")
+        if end:
+            if skipping:
+                faults.lines.append((number, "too long"))
+                ended = b"".join(ended.partition(b"\n")[1:])
+            found = _checked(rest + ended, number, faults, longest)
+            yield number, found
+            number += len(found)
+            rest, skipping = b"", False
+        rest += begun
+        if skipping or len(rest) > longest:
             rest, skipping = b"", True
-        if parts:
-            yield number, _checked(number, parts, faults)
-            number += len(parts)
-    if skipping:
-        faults.lines.append((number, "too long"))
-        faults.total += 1
-    elif rest.strip():
-        yield number, _checked(number, [rest], faults)
 
 
-def _checked(number: int, parts: list[bytes], faults: Faults) -> list[bytes]:
-    """Cut off a byte order mark, count lines, and take out those that are not UTF-8."""
-    if number == 1 and parts[0].startswith(_MARK):
-        parts[0] = parts[0][len(_MARK) :]
-    blank = sum(not part or part.isspace() for part in parts)
-    faults.blank += blank
-    faults.total += len(parts) - blank
-    if all(part.isascii() for part in parts):
-        return parts
-    for place, part in enumerate(parts):
-        try:
-            part.decode()
-        except UnicodeDecodeError:
-            faults.lines.append((number + place, "not UTF-8"))
-            parts[place] = b""
-    return parts
+def _checked(text: bytes, number: int, faults: Faults, longest: int) -> pa.Array:
+    """Return lines without a byte order mark, and empty where one is too long or not UTF-8."""
+    if number == 1:
+        text = text.removeprefix(_MARK)
+    found = pc.split_pattern(pa.array([text], pa.binary()), b"\n").flatten()
+    if _fault(text, len(text)) or pc.max(pc.binary_length(found)).as_py() > longest:
+        listed = text.split(b"\n")
+        for place, line in enumerate(listed):
+            if fault := _fault(line, longest):
+                faults.lines.append((number + place, fault))
+                listed[place] = b""
+        found = pa.array(listed, pa.binary())
+    return found
+
+
+def _fault(text: bytes, longest: int) -> str:
+    if len(text) > longest:
+        return "too long"
+    try:
+        if not text.isascii():
+            text.decode()
+    except UnicodeDecodeError:
+        return "not UTF-8"
+    return ""
 
 
 def _blocks(path: Path, faults: Faults) -> Iterator[bytes]:

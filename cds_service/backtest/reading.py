@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cds_service.backtest import lines, scan
@@ -105,19 +106,18 @@ def merges_in(file: ExportFile) -> list[tuple[str, str]]:
     """Return the ids of merged patients, each with the id that stands for it now."""
     found = []
     for _, block in numbered(file.path, Faults()):
-        for line in block:
-            if b'"replace' in line:
-                try:
-                    found += scan.merges(orjson.loads(line))
-                except orjson.JSONDecodeError:
-                    continue  # named when the file is scanned
+        for line in block.filter(pc.match_substring(block, b'"replace')).to_pylist():
+            try:
+                found += scan.merges(orjson.loads(line))
+            except orjson.JSONDecodeError:
+                continue  # named when the file is scanned
     return found
 
 
 def _gone(file: ExportFile) -> Iterator[str]:
     """Yield what a file of deletions names: Bundles whose entries ask for DELETE of `Type/id`."""
     for _, block in numbered(file.path, Faults()):
-        for line in filter(None, block):
+        for line in filter(None, block.to_pylist()):
             try:
                 bundle = orjson.loads(line)
             except orjson.JSONDecodeError:
@@ -144,7 +144,7 @@ def _undecodable(file: ExportFile) -> int:
     """Return how many lines of a file hold no resource, after each was decoded once more by another decoder."""
     faults, wrong = Faults(), 0
     for _, block in numbered(file.path, faults):
-        for line in filter(bytes.strip, block):
+        for line in filter(bytes.strip, block.to_pylist()):
             try:
                 resource = orjson.loads(line)
             except orjson.JSONDecodeError:

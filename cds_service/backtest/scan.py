@@ -17,18 +17,22 @@ from cds_service.backtest.lines import ExportFile, Faults, numbered
 LINES = pa.schema([("number", pa.int64()), ("line", pa.string())])
 KEPT = pa.schema([("patient", pa.string()), ("line", pa.string())])
 
+_PLAIN = r"(?:\S*/)?[A-Za-z0-9._|+=@~-]{1,64}"
+"""A reference that ends in its id: nearly all, and ten times faster to take apart."""
 _LAST = r"^(?:\S*[/:])?([A-Za-z0-9._|+=@~-]{1,64})(?:/_history/[^/]*)?[/\s]*$"
 """The last part of a reference, without its version: `Patient/x`, an absolute URL or `urn:uuid:x` (hazards)."""
 
 _READ = f"""
 SELECT number, line, found IS NULL AS invalid, found[1] AS kind, found[4] AS id, found[5] AS code,
+    coalesce(found[2], found[3], '') AS whose,
     CASE WHEN found[1] = 'Patient' THEN found[4]
-         WHEN found[2] LIKE '#%' OR found[2] LIKE '%?%' THEN ''
-         ELSE regexp_extract(coalesce(found[2], found[3], ''), '{_LAST}', 1) END AS patient,
-    CASE WHEN found[2] LIKE 'http%/Patient/%' THEN regexp_extract(found[2], '^(.*)/Patient/', 1) END AS server
+         WHEN whose LIKE '#%' OR whose LIKE '%?%' THEN ''
+         WHEN regexp_full_match(whose, '{_PLAIN}') AND NOT contains(whose, '/_history/') THEN split_part(whose, '/', -1)
+         ELSE regexp_extract(whose, '{_LAST}', 1) END AS patient,
+    CASE WHEN whose LIKE 'http%/Patient/%' THEN regexp_extract(whose, '^(.*)/Patient/', 1) END AS server
 FROM (SELECT number, line, TRY(json_extract_string(line,
     ['$.resourceType', '$.subject.reference', '$.patient.reference', '$.id', '$.code'])) AS found FROM lines)
-WHERE line <> ''
+WHERE NOT regexp_full_match(line, '[\\s\\v]*')
 """
 _SCANNED = f"""
 CREATE TEMP TABLE scanned AS
@@ -107,8 +111,8 @@ def batches(path: Path, faults: Faults) -> pa.RecordBatchReader:
     def made() -> Iterator[pa.RecordBatch]:
         """Yield a batch for each block."""
         for first, found in numbered(path, faults):
-            text = pa.array(found, pa.binary()).view(pa.string())  # checked to be UTF-8 where it is not ASCII
-            yield pa.record_batch([pa.array(range(first, first + len(found)), pa.int64()), text], schema=LINES)
+            text = found.view(pa.string())  # checked to be UTF-8
+            yield pa.record_batch([pa.arange(first, first + len(found)), text], schema=LINES)
 
     return pa.RecordBatchReader.from_batches(LINES, made())
 

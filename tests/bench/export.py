@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from tests.cases import FIXTURES
+from tests.patients import PATIENTS
 
 CHART_BYTES = 54_000
 SHARE = 0.05
@@ -29,7 +29,7 @@ _NOTE = "Pain on movement. Patient counselled. "
 def make(folder: Path, patients: int, seed: int = 7, chart_bytes: int = CHART_BYTES) -> int:
     """Write an export of so many patients; return its bytes."""
     dice = random.Random(seed)
-    originals = [_lines(path) for path in sorted((FIXTURES / "patients").glob("*.json"))]
+    originals = [_lines(path) for path in sorted(PATIENTS.glob("*.json"))]
     folder.mkdir(parents=True, exist_ok=True)
     files = {kind: _Rolling(folder, kind) for kind in _KINDS}
     for start in range(0, patients, BLOCK):
@@ -84,6 +84,8 @@ def _patient(number: int, original: tuple[str, list[tuple[str, bytes]]], dice: r
     for place, (kind, original_line) in enumerate(lines if len(lines) < 60 else dice.sample(lines, 60)):
         own = b'"id":"%s-%d"' % (patient.encode(), place)
         line = original_line if kind == "Patient" else re.sub(rb'"id":"[^"]*"', own, original_line, count=1)
+        if kind == "CarePlan" and place % 20:  # the fixtures' have no dates
+            line = b'{"created":"%d-03-04",' % dice.randrange(2015, 2025) + line[1:]
         found.append((kind, line.replace(whose.encode(), patient.encode())))
         written += len(line)
     if not any(kind == "Patient" for kind, _ in found):

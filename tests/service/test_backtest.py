@@ -22,9 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service import cli, errors
-from cds_service.backtest import embedded, job, reading, summary
+from cds_service.backtest import embedded, job, lines, reading, summary
 from cds_service.backtest.decisions import Decider, decide_batches
-from cds_service.backtest.lines import Faults, count, numbered
 from cds_service.backtest.run import Plan, export_files
 from cds_service.backtest.scan import KEPT
 from cds_service.fhir.chart import Availability
@@ -353,9 +352,9 @@ def test_any_split_order_and_compression_of_files_gives_the_same(seed, tmp_path,
             {key: resource[key] for key in keys}, indent=None, separators=dice.choice([(",", ":"), (", ", " : ")])
         )
         files.setdefault(name, []).append(line.encode())
-    for name, lines in files.items():
+    for name, listed in files.items():
         ending = dice.choice([b"\n", b"\r\n", b"\n\n"])
-        content = dice.choice([b"", b"\xef\xbb\xbf"]) + ending.join(lines) + dice.choice([b"", ending])
+        content = dice.choice([b"", b"\xef\xbb\xbf"]) + ending.join(listed) + dice.choice([b"", ending])
         if dice.random() < 0.5:
             (export / f"{name}.gz").write_bytes(gzip.compress(content))
         else:
@@ -522,14 +521,21 @@ def test_a_missing_extra_is_told_in_one_line(reference, tmp_path, monkeypatch):
     assert output.strip().splitlines()[-1].endswith("pip install 'dry-needling-cds[backtest]'")
 
 
-def test_a_line_beyond_the_bound_is_left_out_and_named(tmp_path):
+@pytest.mark.parametrize("block", [1, 7, 4 << 20])
+def test_a_line_beyond_the_bound_is_left_out_and_named(tmp_path, monkeypatch, block):
+    """However the blocks in which a file is read are cut."""
+    monkeypatch.setattr(lines, "BLOCK", block)
     path = tmp_path / "x.ndjson"
-    path.write_bytes(b'{"a":1}\n' + b"x" * 50 + b"\n\n" + b'{"b":2}\n' + b"y" * 60)
-    faults = Faults()
-    blocks = [(n, list(found)) for n, found in numbered(path, faults, longest=20)]
-    assert [line for _, block in blocks for line in block if line][:1] == [b'{"a":1}']
-    assert count(path) == 4
-    assert faults.total == 4
+    path.write_bytes(b'\xef\xbb\xbf{"a":1}\n' + b"x" * 50 + b"\n\n" + b'{"b":2}\r\n\xff\n \r\n' + b"y" * 60)
+    faults = lines.Faults()
+    found = {
+        n + place: line
+        for n, found in lines.numbered(path, faults, longest=20)
+        for place, line in enumerate(found.to_pylist())
+    }
+    assert {n: line for n, line in found.items() if line.strip()} == {1: b'{"a":1}', 4: b'{"b":2}\r'}
+    assert faults.lines == [(2, "too long"), (5, "not UTF-8"), (7, "too long")]
+    assert lines.count(path) == 5
 
 
 def test_traces_begin_with_two_of_each_rule(reference):
