@@ -48,8 +48,10 @@ class Answering(WSGITask):
         self.channel.write_soon(header + data)
 
     def get_environment(self) -> dict[str, Any]:
-        """Return the WSGI environment, with the path as it was sent."""
+        """Return the WSGI environment, with the path as it was sent, and the host of a whole address."""
         environ: dict[str, Any] = super().get_environment()
+        if self.request.proxy_netloc:
+            environ["HTTP_HOST"] = self.request.proxy_netloc
         environ["PATH_INFO"] = self.request.path
         environ[RECEIVED] = self.request.arrived
         return environ

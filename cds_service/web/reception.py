@@ -5,6 +5,7 @@ waitress's parser, made stricter where two servers in a row could read the same 
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -31,6 +32,15 @@ LONGEST_HEADER = 32_768
 
 LONGEST_LINE = 8_190
 """Bytes of a request line, of a line that tells the size of a chunk, and of what follows the last chunk."""
+
+
+_TARGET = re.compile(r"/[^#]*|(?i:https?)://[^/?#]+(?:[/?][^#]*)?|\*")
+"""What a request may ask for: a path, a whole address, or nothing in particular. No part of a page."""
+
+_HOST = re.compile(rb"^host:", re.IGNORECASE | re.MULTILINE)
+_ENCODED = re.compile(rb"^transfer-encoding:", re.IGNORECASE | re.MULTILINE)
+_IN_DOUBT = re.compile(rb"^[ \t]", re.MULTILINE)
+"""A line that goes on with the one before: some servers take it for a header of its own."""
 
 
 class LineTooLong(Error):
@@ -191,13 +201,20 @@ class Reception(HTTPRequestParser):
         """Read the header.
 
         Raises:
-            ParsingError: it is malformed, or leaves in doubt where the request ends.
+            ParsingError: it is malformed, or leaves in doubt where the request ends or what it asks for.
         """
-        super().parse_header(header_plus)
-        encoded = self.chunked or "TRANSFER_ENCODING" in self.headers
-        if self.version not in ("1.0", "1.1"):
+        try:
+            super().parse_header(header_plus)
+        except ValueError:  # a length of thousands of digits, a target with half an IPv6 address
+            raise ParsingError("") from None
+        if self.version not in ("1.0", "1.1") or not _TARGET.fullmatch(self.request_uri):
             raise ParsingError("")
-        if encoded and (self.version == "1.0" or "CONTENT_LENGTH" in self.headers):
+        if _IN_DOUBT.search(header_plus) or len(_HOST.findall(header_plus)) > 1:
             raise ParsingError("")
+        if _ENCODED.search(header_plus) and (not self.chunked or "CONTENT_LENGTH" in self.headers):
+            raise ParsingError("")
+        if "close" in re.split(r"[ \t]*,[ \t]*", self.headers.get("CONNECTION", "").lower()):
+            self.headers["CONNECTION"] = "close"
+            self.connection_close = True
         if self.chunked:
             self.body_rcv = Chunks(self.body_rcv.getbuf(), self.adj.max_request_body_size)

@@ -92,6 +92,19 @@ def test_errors_of_the_web_server_itself_are_outcomes_and_repeat_nothing(port, s
     assert MARK.decode() not in "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://127.0.0.1/report", "elsewhere.example.org", 200),
+        ("http://elsewhere.example.org/report", "127.0.0.1", 403),
+    ],
+)
+def test_the_host_of_a_whole_address_is_what_counts(port, target, host, status):
+    """RFC 9112, 3.2.2: a page for this machine is not served under another name."""
+    sent = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    assert exchange(port, sent.encode())[0][0] == status
+
+
 def test_what_follows_too_short_a_body_is_not_repeated(port, capfd):
     """F-C4: Content-Length says less than was sent."""
     body = json.dumps(request(condition("M54.2"))).encode()

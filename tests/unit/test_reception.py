@@ -18,6 +18,20 @@ START = b"POST /a HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = START + b"Transfer-Encoding: chunked\r\n\r\n"
 WHOLE = CHUNKED + b'5;a="b c"\r\nhello\r\n6 ;a\r\n world\r\n0\r\nTrailing: yes\r\n\r\n'
 
+NO_TARGETS = (
+    b"a",
+    b"?a",
+    b"#a",
+    b"/a#b",
+    b"*a",
+    b"a:5",
+    b"http:a",
+    b"http:///a",
+    b"http://",
+    b"http://[a/b",
+    b"ftp://a/b",
+)
+
 
 def receive(sent: bytes, cuts: tuple[int, ...] = ()) -> tuple[Reception, bytes]:
     """Return what is made of bytes that come in pieces, and what is left of them."""
@@ -93,7 +107,12 @@ def test_a_malformed_chunked_body_is_refused_as_soon_as_it_shows(kind, step):
         (START + b"Content-Length: five\r\n\r\n", 400),
         (START + b"No header\r\n\r\n", 400),
         (START + b"Folded: a\nb\r\n\r\n", 400),
+        (START + b"Transfer-Encoding:\r\nContent-Length: 5\r\n\r\n", 400),
+        (START + b"Content-Length: " + b"5" * 5000 + b"\r\n\r\n", 400),
+        (START + b"Host: b\r\n\r\n", 400),
+        (START + b"A: b\r\n Content-Length: 5\r\n\r\n", 400),
         (b"POST /a HTTP/3.0\r\n\r\n", 400),
+        *((b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n", 400) for target in NO_TARGETS),
         (b"POST /a\r\n\r\n", 400),
         (b"post /a HTTP/1.1\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n", 400),
@@ -122,3 +141,15 @@ def test_a_status_that_nobody_thought_of_is_a_bad_request():
     fault = Error("")
     fault.code = 499
     assert isinstance(refusal(fault), InvalidRequest)
+
+
+@pytest.mark.parametrize("target", [b"/", b"/a?b", b"http://b", b"HTTPS://b:5/a?b", b"*"])
+def test_a_target_is_a_path_or_a_whole_address_or_an_asterisk(target):
+    assert status(receive(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")[0]) is None
+
+
+@pytest.mark.parametrize(("said", "closes"), [("close", True), ("TE, Close", True), ("closed", False), ("", False)])
+def test_a_connection_ends_when_that_is_among_what_is_said_of_it(said, closes):
+    reception, _ = receive(START + f"Connection: {said}\r\n\r\n".encode())
+    assert reception.connection_close is closes
+    assert (reception.headers["CONNECTION"].lower() == "close") is closes
