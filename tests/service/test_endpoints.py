@@ -1,4 +1,4 @@
-"""Every route is declared and described: who may read it, in README's table, and as OpenAPI (F-E10)."""
+"""Every route is declared and described: who may read it, in the guide's table, and as OpenAPI (F-E10)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cds_service.main import create
 from cds_service.web.readers import READERS, Readers
 from tests.cases import TODAY, own_settings
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+GUIDE = (Path(__file__).parent.parent.parent / "cds_service" / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(GET|POST) (\S+)` \| .+ \| (\w+) \|$", re.MULTILINE)
 APP = create(own_settings(preview="on", report="on", metrics="on"), clock=lambda: TODAY)
 
@@ -26,8 +26,8 @@ def test_each_route_declares_who_may_read_it_and_nothing_else_is_declared():
     assert {rule.endpoint for rule in APP.url_map.iter_rules()} == set(READERS)
 
 
-def test_the_readme_lists_every_route_and_its_readers():
-    assert {(method, path, str(readers)) for method, path, readers in routes()} == set(ROW.findall(README))
+def test_the_guide_for_integrators_lists_every_route_and_its_readers():
+    assert {(method, path, str(readers)) for method, path, readers in routes()} == set(ROW.findall(GUIDE))
 
 
 def test_openapi_describes_what_clients_call():
