@@ -25,7 +25,8 @@ CdsError
     └── TooLate                     the call took longer than it may
 
 KnowledgeError and SettingsError are raised at start, before anything is served. StoreUnavailable and its kinds
-StoreIsNewer and StoreRefused stay inside: whoever stores something says what follows. BacktestRefused ends a backtest.
+StoreIsNewer and StoreRefused stay inside: whoever stores something says what follows; so does
+RemovalRefused. BacktestRefused ends a backtest.
 
 `diagnostics` is always our own sentence. It never holds a value from the request or the text of another exception,
 because either can hold patient data.
@@ -271,6 +272,10 @@ class StoreUnavailable(Exception):
 
 class StoreIsNewer(StoreUnavailable):
     """A newer version of this service made the database: only what all versions have alike may be used."""
+
+
+class RemovalRefused(Exception):
+    """Most of what is stored would be deleted; the message says how much, by table."""
 
 
 class StoreRefused(StoreUnavailable):

@@ -24,6 +24,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 _CHUNK_BYTES = 65_536
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class GetFailed(Exception):
@@ -140,9 +141,16 @@ def is_public(address: str) -> bool:
         found: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     except ValueError:
         return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return found.is_global and not found.is_multicast
+    if isinstance(found, ipaddress.IPv6Address) and (within := _within(found)) is not None:
+        found = within
+    return found.is_global and not found.is_multicast and not found.is_reserved
+
+
+def _within(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address stands for, and that a translator on the way connects to."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
 
 
 # ---------------------------------------------------------------- connections

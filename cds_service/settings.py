@@ -93,7 +93,8 @@ class Settings:
     keep_comments: bool = _setting(
         False, "Store the comments that clinicians write in feedback, up to 500 characters: true or false.")
     keep_days: int = _setting(
-        0, "Age in days at which calls and feedback are deleted, once a day. 0: never.", low=0, high=36_500)
+        0, "Age in days, from the newest record, at which calls and feedback are deleted daily. 0: never.",
+        low=0, high=36_500)
     preview: str = _setting(
         "", "Serve the preview at `/`: on or off. Empty: on if only this machine can reach the service.")
     report: str = _setting("", "Serve `/report`: on or off. Empty: like the preview.")

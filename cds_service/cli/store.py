@@ -14,7 +14,7 @@ import orjson
 from cds_service.cli import prediction
 from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
-from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, SettingsError, StoreUnavailable
+from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, RemovalRefused, SettingsError, StoreUnavailable
 from cds_service.store import export, report_text, retention
 from cds_service.store.database import BACK_TO, Database, take_back
 from cds_service.store.period import Period
@@ -104,9 +104,17 @@ def report_command(
     ),
 )
 @click.option("--older-than", "age", type=_Days(), required=True, help="Age in days, such as 400d.")
-def purge(age: timedelta) -> None:
-    """Delete old calls and feedback."""
-    removed = _from_store(lambda database: retention.purge(database, local_time() - age))
+@click.option("--even-most", is_flag=True, help="Delete even if that is more than half of the calls or feedback.")
+def purge(age: timedelta, even_most: bool) -> None:
+    """Delete old calls and feedback.
+
+    Age is counted from the newest record, so that a wrong clock deletes nothing.
+    """
+    try:
+        removed = _from_store(lambda database: retention.purge(database, local_time(), age, even_most=even_most))
+    except RemovalRefused as refusal:
+        click.echo(f"Nothing was deleted: {refusal}. If the clock is right, add --even-most.", err=True)
+        raise SystemExit(EXIT_REFUSED) from None
     click.echo("Deleted: " + ", ".join(f"{number} {table}" for table, number in removed.items()))
 
 

@@ -22,6 +22,9 @@ _LISTS: Final = frozenset(
 )
 """Elements that are lists in every type that is read and has them."""
 
+_SINGLE: Final = frozenset({"code", "detail", "onsetAge", "valueCodeableConcept", "valueQuantity"})
+"""Elements that are never lists."""
+
 _CODES: Final = frozenset({"code", "system"})
 
 
@@ -43,9 +46,11 @@ def present(value: Any) -> Any:
 def concept_in(value: object) -> dict[str, Any]:
     """Return the CodeableConcept in an element; empty when there is none.
 
-    R5's CodeableReference holds it as its concept. A Coding where a CodeableConcept belongs is its only coding, and a
-    single coding stands for a list of one.
+    R5's CodeableReference holds it as its concept. A Coding where a CodeableConcept belongs is its only coding, a
+    single coding stands for a list of one, and a list of one concept for the concept.
     """
+    if isinstance(value, list) and len(value) == 1:
+        return {} if isinstance(value[0], list) else concept_in(value[0])
     if not isinstance(value, dict):
         return {}
     inner = value.get("concept")
@@ -62,8 +67,8 @@ def concept_in(value: object) -> dict[str, Any]:
 def tidied(kind: str, elements: Mapping[str, Any]) -> dict[str, Any]:
     """Return elements of a resource with what can be mended without a guess.
 
-    What is empty is left out, blanks around texts are too, numbers where codes belong are text, and a single object
-    where a list belongs is a list of one.
+    What is empty is left out, blanks around texts are too, numbers where codes belong are text, a single object where a
+    list belongs is a list of one, and a list of one where an object belongs is that object.
     """
     tidy = _tidied(elements) or {}
     if kind != "Observation" and isinstance(tidy.get("bodySite"), dict):
@@ -77,6 +82,9 @@ def _tidied(value: Any) -> Any:
         for name in kept.keys() & _LISTS:
             if isinstance(kept[name], dict):
                 kept[name] = [kept[name]]
+        for name in kept.keys() & _SINGLE:
+            if isinstance(kept[name], list) and len(kept[name]) == 1 and isinstance(kept[name][0], dict):
+                (kept[name],) = kept[name]
         for name in kept.keys() & _CODES:
             if type(kept[name]) is int:
                 kept[name] = str(kept[name])

@@ -74,9 +74,9 @@ def _words(status: object) -> frozenset[str]:
     """Return the words of a status; what is there and cannot be read stands as a question mark."""
     if status is None:
         return frozenset()
-    if not isinstance(status, dict):
-        return frozenset({word(status) or _UNKNOWN})
     concept = concept_in(status)
+    if not concept:
+        return frozenset({word(status) or _UNKNOWN})
     codings = [coding for coding in listed(concept.get("coding")) if not says_absent(coding.get("system"))]
     words = {_word_of(coding) for coding in codings} - {""}
     if not words and "text" in concept:

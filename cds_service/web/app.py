@@ -22,6 +22,7 @@ from cds_service.errors import (
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
+    RemovalRefused,
     StoreUnavailable,
     Unauthorized,
     UnknownPath,
@@ -190,11 +191,16 @@ def _store(settings: Settings, clock: Callable[[], datetime]) -> Store:
         return health.StoreState(reachable, remembers, outbox.waiting(), metrics.lost_records(), not recorder.ended)
 
     def remove_old() -> None:
-        """Remove what is older than the site wants to keep."""
+        """Remove what is older than the site wants to keep, and say how much that was."""
         try:
-            retention.purge(database, clock() - timedelta(days=settings.keep_days))
+            removed = retention.purge(database, clock(), timedelta(days=settings.keep_days))
         except StoreUnavailable:
             metrics.store_failed("purge")
+        except RemovalRefused as refusal:
+            metrics.store_failed("purge")
+            telemetry.log().error("nothing removed", reason=str(refusal), remedy="cds-service purge --even-most")
+        else:
+            telemetry.log().info("removed", **removed)
 
     metrics = Metrics()
     recorder = Recorder(

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import orjson
 import pytest
+import responses
 
 from cds_service import call as call_module
 from cds_service.call import Support, answer
@@ -122,6 +123,55 @@ def test_pages_that_cannot_be_read_leave_a_list_that_was_seen_in_part(name, answ
     assert rules(cards) == ["R8"]
     assert "part of the problem list" in cards[0]["detail"]
     assert fetched["conditions"] == "ok"
+
+
+NOTHING = object()
+ODD_VALUES = (NOTHING, None, True, 5, -1, 0.5, "", "x", "http://[x", [], [None], {}, {"resourceType": 5}, 10**30)
+NODES = [
+    (), ("resourceType",), ("type",), ("total",), ("entry",), ("entry", 0), ("entry", 0, "fullUrl"),
+    ("entry", 0, "search"), ("entry", 0, "search", "mode"), ("entry", 0, "resource"),
+    ("entry", 0, "resource", "resourceType"), ("entry", 0, "resource", "id"), ("entry", 0, "resource", "subject"),
+    ("link",), ("link", 0), ("link", 0, "relation"), ("link", 0, "url"),
+]  # fmt: skip
+
+
+def with_odd(node, value):
+    """Return a page of a FHIR server with an odd value at a node, or without it."""
+    found = bundle(condition("M54.2"), total=1, link=[{"relation": "next", "url": "Condition?page=2"}])
+    found["type"] = "searchset"
+    found["entry"][0] |= {"fullUrl": "http://h/fhir/Condition/1", "search": {"mode": "match"}}
+    if not node:
+        return {} if value is NOTHING else value
+    holder = found
+    for step in node[:-1]:
+        holder = holder[step]
+    if value is NOTHING:
+        del holder[node[-1]]
+    else:
+        holder[node[-1]] = value
+    return found
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda node: ".".join(map(str, node)))
+def test_whatever_a_fhir_server_answers_ends_in_a_card_or_in_412(node, registry):
+    """B3: as any unreadable answer, on the first page and on the next."""
+    lacking = request(order=needling())
+    lacking["prefetch"] = dict.fromkeys(("patient", "painScores", "procedures", "serviceRequests", "carePlans"))
+    lacking |= {"fhirServer": "https://ehr.example.org/fhir", "fhirAuthorization": TOKEN}
+    for value in ODD_VALUES:
+        for pages in ([with_odd(node, value)] * 2, [with_odd(("total",), 1), with_odd(node, value)]):
+            with responses.RequestsMock(assert_all_requests_are_fired=False) as server:
+                for number, answered in enumerate(pages):
+                    query = "page=2" if number else "patient=p1&_count=500"
+                    server.get(
+                        f"https://ehr.example.org/fhir/Condition?{query}",
+                        body=json.dumps(answered), content_type="application/fhir+json",
+                    )  # fmt: skip
+                try:
+                    cards, _ = call(lacking, registry, "https://ehr.example.org")
+                except PrefetchMissing:
+                    continue
+                assert set(rules(cards)) <= {"R7", "R8"}
 
 
 # ---------------------------------------------------------------- C9: an odd authorization

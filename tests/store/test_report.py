@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from sqlalchemy import event, func, select
 
 from cds_service.cli import commands
+from cds_service.errors import RemovalRefused
 from cds_service.store import export, report_text, retention
 from cds_service.store.database import Database
 from cds_service.store.period import Period
@@ -22,7 +23,7 @@ from cds_service.store.tables import IN_ORDER
 from cds_service.store.writing import write
 from tests.cases import TODAY
 from tests.store.filling import FIRST, fill
-from tests.store.waiting import wait_for
+from tests.waiting import wait_for
 from tests.work import lines_run
 
 ALL = Period()
@@ -185,34 +186,75 @@ def test_entries_that_accept_more_suggestions_than_a_statement_takes_values_are_
 
 
 def test_what_is_older_is_removed_with_all_that_belongs_to_it(filled):
-    removed = retention.purge(filled, FIRST + timedelta(days=42))
-    assert removed["calls"] == 30
+    removed = retention.purge(filled, TODAY, timedelta(days=50))
+    assert removed["calls"] == 24
     found = report(filled, ALL)
-    assert (found.calls, found.unmatched) == (30, 0)
-    assert retention.purge(filled, TODAY + timedelta(days=400))["calls"] == 30
+    assert (found.calls, found.unmatched) == (36, 0)
+    assert retention.purge(filled, FIRST - timedelta(days=1), timedelta(0))["calls"] == 0
+    assert retention.purge(filled, TODAY, timedelta(0), even_most=True)["calls"] == 36
     with filled.reading() as connection:
-        assert {connection.scalar(select(func.count()).select_from(table)) for table in IN_ORDER} == {0}
+        left = [connection.scalar(select(func.count()).select_from(table)) for table in IN_ORDER]
+    assert left == [0, 0, 0, 1], "the newest record of all is feedback"
+
+
+@pytest.mark.parametrize("years", [-1000, -1, 1, 10, 1000])
+def test_a_wrong_clock_removes_nothing_that_a_right_one_would_not(years, filled):
+    """Age is counted from the newest record."""
+    wrong = TODAY + timedelta(days=365.25 * years)
+    assert retention.purge(filled, wrong, timedelta(days=60))["calls"] == (17 if years > 0 else 0)
+    assert report(filled, ALL).calls == (43 if years > 0 else 60)
+
+
+def test_a_wrong_clock_that_recorded_calls_does_not_remove_most(filled):
+    """They would be the newest records."""
+    later = TODAY + timedelta(days=3650)
+    with filled.writing() as connection:
+        write(connection, FeedbackRecord("s", "0" * 36, "overridden", later).rows(later))
+    with pytest.raises(RemovalRefused, match="60 of 60 calls would be deleted"):
+        retention.purge(filled, later + timedelta(days=1), timedelta(days=42))
+    assert report(filled, ALL).calls == 60
+    assert retention.purge(filled, TODAY, timedelta(days=60))["calls"] == 17, "with the right time again"
+
+
+def test_nothing_is_removed_from_an_empty_database(database):
+    assert set(retention.purge(database, TODAY, timedelta(0)).values()) == {0}
 
 
 def test_the_purge_command(filled, database_url):
     assert run(database_url, "purge", "--older-than", "20000d") == (
         "Deleted: 0 suggestions, 0 cards, 0 calls, 0 feedback\n"
     )
+    refused = CliRunner().invoke(commands.main, ["purge", "--older-than", "1d"], env={"CDS_DATABASE_URL": database_url})
+    assert refused.exit_code == 1
+    assert refused.output.startswith("Nothing was deleted: 59 of 60 calls would be deleted. If the clock is right")
+    assert "59 calls" in run(database_url, "purge", "--older-than", "1d", "--even-most")
     wrong = CliRunner().invoke(commands.main, ["purge", "--older-than", "tomorrow"])
     assert wrong.exit_code == 2
-    assert "must be a number of days such as 400d" in wrong.output
+    assert "must be a number of days, such as 400d" in wrong.output
 
 
-def test_old_records_are_removed_daily_where_the_site_says_so(filled, make_app):
-    app = make_app(keep_days=42)
+def test_old_records_are_removed_daily_where_the_site_says_so_and_that_is_logged(filled, make_app, capfd):
+    app = make_app(keep_days=50, log_level="info")
     app.extensions["store"].recorder.start()
-    wait_for(lambda: report(filled, ALL).calls <= 30)
+    wait_for(lambda: report(filled, ALL).calls <= 36)
+    wait_for(lambda: '"calls": 24' in capfd.readouterr().err)
+
+
+def test_what_is_not_removed_because_it_would_be_most_is_logged_and_counted(filled, make_app, capfd):
+    app = make_app(keep_days=1)
+    app.extensions["store"].recorder.start()
+    wait_for(lambda: "59 of 60 calls would be deleted" in capfd.readouterr().err)
+    assert report(filled, ALL).calls == 60
+    assert 'cds_store_failures_total{operation="purge"} 1.0' in app.test_client().get("/metrics").text
 
 
 @pytest.mark.parametrize("command", [["report"], ["export"], ["purge", "--older-than", "1d"]])
 def test_a_database_that_does_not_answer_is_told(command):
     result = CliRunner().invoke(commands.main, command, env={"CDS_DATABASE_URL": "sqlite:////nowhere/cds.sqlite3"})
-    assert (result.exit_code, result.output) == (1, "The database does not answer (OperationalError).\n")
+    assert (result.exit_code, result.output) == (
+        1,
+        "The database does not answer (OperationalError). Check CDS_DATABASE_URL, or try again later.\n",
+    )
     result = CliRunner().invoke(commands.main, command, env={"CDS_DATABASE_URL": "nonsense"})
     assert result.exit_code == 3
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cds_service.fhir.bundles import is_cut_off
+from cds_service.fhir.bundles import is_cut_off, links_of
 from cds_service.fhir.chart import Availability
 from cds_service.fhir.prefetch import gather
 from tests.charts import QUERIES, bundle, condition
@@ -51,3 +51,8 @@ def test_a_searchset_with_a_next_page_or_fewer_matches_than_it_counts_is_a_part(
 def test_a_part_of_a_list_is_never_an_empty_or_a_whole_list(value):
     """P6: an empty first page with a next link is no empty problem list."""
     assert gather("p1", {"conditions": value}, QUERIES, {}).availability["conditions"] is Availability.PARTIAL
+
+
+@pytest.mark.parametrize("value", [None, [], "x", {}, {"link": 5}, {"link": [5, {"relation": "next", "url": 5}]}])
+def test_what_has_no_links_has_none(value):
+    assert list(links_of(value, "next")) == []

@@ -75,6 +75,8 @@ LEAVING = (
         (BASE, f"{BASE}/Patient/1", True),
         (BASE, "https://EHR.example.org:443/fhir/x", True),
         (f"{BASE}/", BASE, True),
+        ("http://ehr.example.org", "http://ehr.example.org:80/fhir", True),
+        ("http://ehr.example.org:81", "http://ehr.example.org/fhir", False),
         ("https://ehr.example.org", f"{BASE}/x", True),
         (BASE, "https://ehr.example.org/fhirx", False),
         (BASE, "https://ehr.example.org/", False),
@@ -531,6 +533,15 @@ def test_every_failure_has_a_name_and_required_data_is_412(options, outcome, ser
     assert found.values == {}
     with pytest.raises(PrefetchMissing, match=r"prefetch\.conditions is required for this order and could not be read"):
         call(without(request(), "conditions"), registry, today, access(response_bytes=1000))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/fhir+json", "application/json", "application/json+fhir", "text/json", "Application/FHIR+JSON; a=b"],
+)
+def test_json_has_many_names(content_type, server):
+    serve(server, FIRST_PAGE, bundle(condition("M54.2")), content_type=content_type)
+    assert len(client().search("Condition?x", soon())["entry"]) == 1
 
 
 def test_optional_data_that_cannot_be_fetched_is_told(server, registry, today):

@@ -26,6 +26,7 @@ NECK = code("icd", "M54.2")
         {"code": {"coding": code("cpt", "20560")["coding"][0]}},
         {"code": code("cpt", "20560")["coding"][0]},
         {"code": {"concept": code("cpt", "20560")}},
+        {"code": [code("cpt", "20560")]},
         {"code": {"text": "Dryneedling"}},
     ],
     ids=lambda elements: repr(elements["code"]),
