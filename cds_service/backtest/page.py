@@ -87,7 +87,7 @@ def _plots(found: Summary) -> dict[str, Any]:
                     "values": [
                         _plain(row["orders"]) if row["indicator"] == indicator else 0 for row in found["by_rule"]
                     ],
-                    "colour": color,
+                    "color": color,
                 }
                 for indicator, color in _COLORS.items()
             ],
@@ -99,7 +99,7 @@ def _plots(found: Summary) -> dict[str, Any]:
                 {
                     "label": indicator,
                     "values": [_plain(month.get(indicator, 0)) for month in months.values()],
-                    "colour": color,
+                    "color": color,
                 }
                 for indicator, color in _COLORS.items()
             ],
@@ -113,7 +113,7 @@ def _plots(found: Summary) -> dict[str, Any]:
 
 def _bars(counts: Mapping[str, int | str]) -> dict[str, Any]:
     values = [_plain(number) for number in counts.values()]
-    series = [{"label": "Cards", "values": values, "colour": "--accepted"}]
+    series = [{"label": "Cards", "values": values, "color": "--accepted"}]
     return {"labels": list(counts), "series": series, "horizontal": True}
 
 

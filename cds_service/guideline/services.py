@@ -50,13 +50,18 @@ class CdsService:
         return ServiceDescription(
             id=self.id,
             hook=self.hook,
-            title=f"{identity.title} ({_WHEN.get(self.hook, self.hook)})",
+            title=f"{identity.title} ({self.moment})",
             description=identity.description,
             usageRequirements=identity.usage,
             prefetch=self.queries,
             version=SPECIFICATION_VERSION,
             hookVersion=_HOOK_VERSION,
         )
+
+    @property
+    def moment(self) -> str:
+        """Return when its hook is called, such as "when an order is selected"."""
+        return _WHEN.get(self.hook, self.hook)
 
     @property
     def queries(self) -> dict[str, str]:

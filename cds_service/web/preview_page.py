@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 from cds_service.call import Support, answer
 from cds_service.errors import UnknownPath
 from cds_service.fhir.fetch import FhirAccess
-from cds_service.guideline.services import Registry
+from cds_service.guideline.services import CdsService, Registry
 from cds_service.web.entrance import Entrance
 from cds_service.web.pages import page
 
@@ -46,7 +46,8 @@ def blueprint(
     @views.get(PATH)
     def show() -> Response:
         """Show the page."""
-        return page("preview.html", PATH, listed, {"told": _told(registry, charts)})
+        examples = [example for found in registry.guidelines.values() for example in found.preview.get("example", ())]
+        return page("preview.html", PATH, listed, {"told": _told(registry, charts), "examples": examples})
 
     @views.get("/preview/patients/<name>")
     def patient(name: str) -> Response:
@@ -69,11 +70,32 @@ def blueprint(
 
 
 def _told(registry: Registry, charts: Iterable[str]) -> dict[str, Any]:
-    """Return what the page's script has to know."""
+    """Return what the page's script has to know.
+
+    A service's key tells those of a shared id apart. `precautions` says which guidelines have any.
+    """
+    several = len(registry.guidelines) > 1
     return {
         "services": [
-            {**service.describe(), "guideline": service.knowledge.identity.id} for service in registry.services
+            {
+                "id": service.id,
+                "key": f"{service.knowledge.identity.id}-{service.hook}",
+                "hook": service.hook,
+                "label": f"{service.knowledge.identity.title}: {_moment(service)}" if several else _moment(service),
+                "prefetch": service.queries,
+                "guideline": service.knowledge.identity.id,
+            }
+            for service in registry.services
         ],
         "choices": {name: dict(knowledge.preview) for name, knowledge in registry.guidelines.items()},
+        "precautions": {
+            name: any(note.part == "precaution" for note in knowledge.table.notes)
+            for name, knowledge in registry.guidelines.items()
+        },
         "patients": list(charts),
     }
+
+
+def _moment(service: CdsService) -> str:
+    """Return when a service is called, for people and for developers: "When an order is selected (order-select)"."""
+    return f"{service.moment[0].upper()}{service.moment[1:]} ({service.hook})"

@@ -85,7 +85,7 @@ def _values(found: Report) -> dict[str, Any]:
             "reasons": {
                 "labels": [code for code, _ in found.reasons],
                 "series": [
-                    {"label": "Entries", "values": [number for _, number in found.reasons], "colour": "--overridden"}
+                    {"label": "Entries", "values": [number for _, number in found.reasons], "color": "--overridden"}
                 ],
                 "horizontal": True,
             },
@@ -94,12 +94,12 @@ def _values(found: Report) -> dict[str, Any]:
 
 
 def _stacked(groups: Iterable[Group], calls: list[int] | None = None) -> dict[str, Any]:
-    """Return what became of the cards of each group, one above the other, with calls as a line."""
+    """Return how the cards of each group were answered, one above the other, with calls as a line."""
     shown = list(groups)
     series = [
-        {"label": "Accepted", "values": [group.accepted for group in shown], "colour": "--accepted"},
-        {"label": "Overridden", "values": [group.overridden for group in shown], "colour": "--overridden"},
-        {"label": "No response", "values": [group.no_response for group in shown], "colour": "--unanswered"},
+        {"label": "Accepted", "values": [group.accepted for group in shown], "color": "--accepted"},
+        {"label": "Overridden", "values": [group.overridden for group in shown], "color": "--overridden"},
+        {"label": "No response", "values": [group.no_response for group in shown], "color": "--unanswered"},
     ]
-    line = [{"label": "Calls", "values": calls, "colour": "--text", "line": True}] if calls else []
+    line = [{"label": "Calls", "values": calls, "color": "--text", "line": True}] if calls else []
     return {"labels": [group.name for group in shown], "series": [*line, *series], "horizontal": False}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
@@ -53,6 +54,7 @@ def test_from_patient_to_order_to_warning_to_an_accepted_suggestion(page, databa
     page.locator("#order").select_option(label="Dry needling, 3 or more muscles")
     expect(heading(page)).to_have_text(WARNING)
     expect(page.locator("#problems li.decided")).to_contain_text(["Chronic low back pain"])
+    expect(page.locator("#problems section").first).to_contain_text("Decides")
     page.get_by_role("button", name="Remove the dry needling order").click()
     expect(page.locator("#cards")).to_contain_text("Accepted: Remove the dry needling order")
     entry = sent(page)
@@ -79,7 +81,17 @@ def test_radiculopathy_turns_r1_into_r4_and_back(page):
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator(".rules tr.fired")).to_contain_text("R4")
     expect(heading(page)).to_contain_text("nerve-root pain")
-    page.get_by_label("Radiculopathy, lumbar region", exact=True).uncheck()
+    comparison = page.locator("#comparison")
+    expect(comparison.locator(".changes")).to_contain_text("Added: Lumbar radiculopathy.")
+    expect(comparison.locator(".facts")).to_contain_text(
+        "nerve-root diagnosis: none recognized among 77 active problems"
+    )
+    expect(comparison.locator(".before h5")).to_contain_text("not recommended for chronic")
+    expect(comparison.locator(".before h5 del").first).to_be_visible()
+    expect(comparison.locator(".after h5")).to_contain_text("the guideline excludes")
+    expect(comparison.locator(".after h5 ins").first).to_be_visible()
+    assert Axe().run(page).response["violations"] == []
+    page.get_by_label("Radiculopathy, lumbar region").first.uncheck()
     expect(page.locator(".rules tr.fired")).to_contain_text("R1")
 
 
@@ -105,16 +117,16 @@ def test_a_chart_can_be_read_from_a_file_and_a_wrong_one_is_told(page):
     expect(page.locator(".rules tr.fired")).to_contain_text("R7")
     page.locator("#bundle").fill("{}")
     page.get_by_role("button", name="Use this chart").click()
-    expect(page.locator("#own-fault")).to_have_text("This is no Bundle that can be used: there is no entry in it.")
+    expect(page.locator("#own-fault")).to_have_text("This Bundle cannot be used: there is no entry in it.")
 
 
 def test_other_orders_and_signing(page):
     page.goto("/")
     expect(heading(page)).to_be_visible()
     page.locator("#order").select_option(label="Acupuncture")
-    expect(page.locator("#status")).to_contain_text("No cards in")
+    expect(page.locator("#status")).to_have_text("No card: this service has nothing to say here.")
     page.locator("#order").select_option(label="Dry needling, 1 or 2 muscles")
-    page.locator("#hook").select_option(label="order-sign")
+    page.locator("#hook").select_option(label="When orders are signed (order-sign)")
     expect(page.locator("#request")).to_contain_text('"hook": "order-sign"')
     page.locator("#site").select_option(label="Neck and shoulder")
     page.locator("#reason").select_option(label="Migraine")

@@ -67,7 +67,8 @@ def test_the_wheel_serves_pages_patients_and_cards_elsewhere(wheel, tmp_path):
             wait_for(url, process, log)
             assert "Enoch" in requests.get(url, timeout=30).text
             assert requests.get(f"{url}/preview/patients/Enoch", timeout=30).json()["entry"]
-            for path in ("evidence", "report", "static/preview.js", "static/vendor/markdown-it.min.js", "health/ready"):
+            scripts = [f"static/{path.name}" for path in (ROOT / "cds_service" / "web" / "static").glob("*.js")]
+            for path in ("evidence", "report", *scripts, "static/vendor/markdown-it.min.js", "health/ready"):
                 assert requests.get(f"{url}/{path}", timeout=30).status_code == 200, path
             body = (FIXTURES / "calls" / "r1-chronic-code-on-problem-list" / "request.json").read_bytes()
             headers = {"Content-Type": "application/json"}

@@ -1,27 +1,31 @@
 // One card as an EHR would draw it: summary, detail, source, suggestions, override menu, links.
-const markdown = window.markdownit({ html: false, linkify: false });
+import { element } from "./elements.js";
 
-export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
-  made.append(...children);
-  return made;
-}
+const markdown = window.markdownit({ html: false, linkify: false });
 
 function linked(label, url) {
   return element("a", { href: url, rel: "noreferrer" }, label);
 }
 
-export function card(card, tell) {
-  const drawn = element("article", { class: `card ${card.indicator}`, "aria-label": card.summary });
+// What a card says, without what can be done about it.
+export function text(card, heading = "h3") {
   const detail = element("div", { class: "detail" });
   detail.innerHTML = markdown.render(card.detail); // markdown-it leaves HTML in a card as text
+  return element("article", { class: `card ${card.indicator}` },
+    element("p", { class: "indicator" }, card.indicator), element(heading, {}, card.summary), detail);
+}
+
+export function card(card, tell) {
+  const drawn = text(card);
+  drawn.setAttribute("aria-label", card.summary);
   const source = element("p", { class: "source" }, "Source: ", card.source.url ? linked(card.source.label, card.source.url) : card.source.label);
   const answer = element("div", { class: "buttons" });
 
   async function finish(words, entry) {
     const kept = await tell({ card: card.uuid, ...entry, outcomeTimestamp: new Date().toISOString() });
-    answer.replaceChildren(element("p", { role: "status" }, kept ? words : "The feedback could not be kept; please try again."));
+    const outcome = element("p", { role: "status", tabindex: "-1" }, kept ? words : "The feedback was not kept. Try again.");
+    answer.replaceChildren(outcome);
+    outcome.focus(); // the button that had it is gone
   }
 
   (card.suggestions ?? []).forEach((suggestion) => {
@@ -38,9 +42,6 @@ export function card(card, tell) {
   });
   answer.append(element("span", { class: "override" }, reasons, override));
   const links = element("ul", { class: "links" }, ...(card.links ?? []).map((link) => element("li", {}, linked(link.label, link.url))));
-  drawn.append(
-    element("p", { class: "indicator" }, card.indicator), element("h3", {}, card.summary),
-    detail, source, answer, links,
-  );
+  drawn.append(source, answer, links);
   return drawn;
 }

@@ -1,122 +1,145 @@
-// Order entry: builds the request an EHR would send, sends it to the real service, and draws the answer.
-import { card as drawCard, element } from "./card.js";
+// Order entry: reads the scenario from the address, sends what an EHR would send to the real service, draws the answer.
+import { card as drawCard } from "./card.js";
+import { compare } from "./compare.js";
+import { at, copy, element } from "./elements.js";
+import { drawMedications, drawProblems, mark } from "./problems.js";
+import { changedChart, hasOrders, packed, read, request, typesOf, unpacked, withChange, write } from "./scenario.js";
+import { decidingEntries, explain, precautions, recognizedEntries } from "./why.js";
 
-const told = JSON.parse(document.getElementById("told").textContent);
-const at = (id) => document.getElementById(id);
-const ACTIVE = { coding: [{ system: "http://terminology.hl7.org/CodeSystem/condition-clinical", code: "active" }] };
-const INACTIVE = { coding: [{ system: ACTIVE.coding[0].system, code: "inactive" }] };
-let chart = { entry: [] };
+const told = JSON.parse(at("told").textContent);
+const SELECTS = { order: "order", site: "site", reason: "problem" };
+let chart = null; // as it was loaded; nothing is asked before
+let scenario = read(location.hash);
+let shown = null; // the last answer, which the next one is compared with
+let changes = []; // in words, since then
 let latest = 0;
+let loading = 0;
 
-function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 15) | 64;
-  bytes[8] = (bytes[8] & 63) | 128;
-  const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+const service = () => told.services.find((found) => found.key === scenario.service) ?? told.services[0];
+const choices = () => told.choices[service().guideline];
+const offered = (kind) => choices()[kind] ?? [];
+const entries = () => changedChart(chart, scenario.changes, choices());
+const ofType = (type) => entries().filter((entry) => entry.resource.resourceType === type);
+const sendsMedications = () => typesOf(service()).includes("MedicationRequest");
+
+function fill(select, values, value) {
+  select.replaceChildren(...values.map(([name, label]) => element("option", { value: name }, label)));
+  select.value = values.some(([name]) => name === value) ? value : values[0]?.[0] ?? "";
+  return select.value;
 }
 
-const resources = (type) => chart.entry.map((entry) => entry.resource).filter((found) => found?.resourceType === type);
-const words = (concept) => concept?.coding?.[0]?.display ?? concept?.text ?? concept?.coding?.[0]?.code ?? "(no words)";
-
-function options(select, choices, first = 0) {
-  choices.forEach((choice, index) => select.append(element("option", { value: String(index) }, choice.label ?? choice)));
-  if (choices.length > first) select.selectedIndex = first;
-}
-
-function chosen(select, choices) {
-  return select.value === "" ? null : choices[Number(select.value)];
-}
-
-function service() {
-  return chosen(at("hook"), told.services);
-}
-
-function offered(kind) {
-  return told.choices[service().guideline][kind] ?? [];
-}
-
-// What can be ordered and added is the guideline's: it changes with the service.
-function offer() {
-  const unstated = () => element("option", { value: "" }, "Not stated");
-  at("order").replaceChildren();
-  options(at("order"), offered("order"));
-  at("site").replaceChildren(unstated(), ...offered("site").map((site, index) => element("option", { value: String(index) }, site.label)));
-  at("reason").replaceChildren(unstated(), ...offered("problem").map((problem, index) => element("option", { value: String(index) }, problem.label)));
-  at("problem").replaceChildren();
-  options(at("problem"), offered("problem"), 2);
-}
-
-function draftOrder(patientId) {
-  const order = chosen(at("order"), offered("order"));
-  const site = chosen(at("site"), offered("site"));
-  const reason = chosen(at("reason"), offered("problem"));
-  return {
-    resourceType: "ServiceRequest", id: "preview-order", status: "draft", intent: "order",
-    code: { coding: [order.code], text: order.label },
-    subject: { reference: `Patient/${patientId}` },
-    ...(site ? { bodySite: [{ text: site.text }] } : {}),
-    ...(reason ? { reasonCode: [{ coding: [reason.code] }] } : {}),
-  };
-}
-
-function prefetch() {
-  const found = {};
-  for (const [key, query] of Object.entries(service().prefetch)) {
-    const type = query.split(/[?/]/)[0];
-    const entries = resources(type).map((resource) => ({ resource }));
-    found[key] = query.includes("?") ? { resourceType: "Bundle", type: "searchset", entry: entries } : entries[0]?.resource ?? null;
-  }
-  return found;
-}
-
-function callRequest() {
-  const { hook } = service();
-  const patientId = resources("Patient")[0].id;
-  const order = ["order-select", "order-sign"].includes(hook) ? draftOrder(patientId) : null;
-  return {
-    hook, hookInstance: uuid(),
-    context: {
-      userId: "Practitioner/preview", patientId,
-      ...(hook === "order-select" ? { selections: [`ServiceRequest/${order.id}`] } : {}),
-      ...(order ? { draftOrders: { resourceType: "Bundle", type: "collection", entry: [{ resource: order }] } } : {}),
-    },
-    prefetch: prefetch(),
-  };
+// Brings the fields in line with the scenario. What can be ordered and added is the guideline's own.
+function drawFields() {
+  const labels = (kind) => offered(kind).map((choice) => [choice.label, choice.label]);
+  const unstated = ["", "Not stated"];
+  scenario.service = fill(at("hook"), told.services.map((found) => [found.key, found.label]), scenario.service);
+  const patients = told.patients.map((name) => [name, name]);
+  fill(at("patient"), scenario.patient ? patients : [["", "A chart of your own"], ...patients], scenario.patient);
+  scenario.order = fill(at("order"), labels("order"), scenario.order);
+  scenario.site = fill(at("site"), [unstated, ...labels("site")], scenario.site);
+  scenario.reason = fill(at("reason"), [unstated, ...labels("problem")], scenario.reason);
+  fill(at("problem"), labels("problem"), at("problem").value || offered("problem")[2]?.label);
+  fill(at("medication"), labels("medication"), at("medication").value);
+  at("order-fields").hidden = !hasOrders(service());
+  at("medications-section").hidden = !sendsMedications();
 }
 
 async function post(path, body) {
   const started = performance.now();
-  const response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-  const answer = await response.json();
-  return { status: response.status, answer, milliseconds: performance.now() - started };
+  try {
+    const response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    return { status: response.status, answer: await response.json(), milliseconds: performance.now() - started };
+  } catch {
+    return { status: 0, answer: { issue: [{ diagnostics: "the service did not answer. Check that it is running" }] } };
+  }
 }
 
+// Asks the service, and draws its answer unless a newer change is being answered already.
 async function ask() {
+  if (!chart) return;
   const turn = ++latest;
-  const request = callRequest();
+  const sent = request(scenario, service(), entries(), choices());
   const path = `cds-services/${service().id}`;
-  const called = await post(path, request);
-  const traced = await post(`preview/trace?service=${service().id}`, request);
-  if (turn !== latest) return; // a newer change is being answered already
-  show(called, path);
-  explain(traced);
-  at("request").textContent = JSON.stringify(request, null, 2);
+  const called = await post(path, sent);
+  if (turn !== latest) return;
+  const traced = await post(`preview/trace?service=${service().id}`, sent);
+  if (turn !== latest) return;
+  draw(path, called, traced);
+  at("request").textContent = JSON.stringify(sent, null, 2);
   at("response").textContent = JSON.stringify(called.answer, null, 2);
-  const quoted = JSON.stringify(request).replaceAll("'", "'\\''");
+  const quoted = JSON.stringify(sent).replaceAll("'", "'\\''");
   at("curl").textContent = `curl -s ${new URL(path, location.href)} -H 'Content-Type: application/json' --data '${quoted}'`;
 }
 
-function show(called, path) {
-  const cards = called.answer.cards;
-  at("feedback").hidden = true;
-  at("status").textContent = cards
-    ? `${cards.length || "No"} card${cards.length === 1 ? "" : "s"} in ${called.milliseconds.toFixed(0)} ms${cards.length ? "" : ": nothing to say about this order, or overridden a short time ago"}`
-    : `Refused (${called.status}): ${called.answer.issue.map((issue) => issue.diagnostics).join("; ")}`;
+function draw(path, called, traced) {
+  const { cards } = called.answer;
+  const trace = traced.status === 200 ? traced.answer.trace : null;
+  at("status").textContent = cards ? counted(cards.length, called.milliseconds, trace) : refused(called);
+  at("verdict").textContent = cards?.length ? `${cards[0].indicator}: ${cards[0].summary}` : at("status").textContent;
   at("cards").replaceChildren(...(cards ?? []).map((card) => drawCard(card, (entry) => tell(path, entry))));
-  const decided = new Set((cards ?? []).flatMap((card) =>
-    Object.values(card.extension ?? {}).flatMap((said) => (said.decidedBy ?? []).map((entry) => entry.reference))));
-  document.querySelectorAll("#problems li").forEach((item) => item.classList.toggle("decided", decided.has(item.dataset.reference)));
+  at("feedback").hidden = true;
+  const leftOut = new Set((cards ?? []).flatMap((card) => Object.values(card.extension ?? {}).flatMap((said) => said.leftOut ?? [])));
+  at("why").replaceChildren(...(trace ? explain(trace, leftOut) : [element("p", {}, refused(traced))]));
+  drawPrecautions(trace);
+  if (!shown?.listed) drawChart(trace);
+  mark([at("problems"), at("medications")], decidingEntries(trace));
+  const now = { cards: cards ?? [], trace, listed: true };
+  if (shown?.cards && changes.length) compare(at("comparison"), changes, shown, now);
+  else at("comparison").hidden = true;
+  changes = [];
+  shown = now;
+}
+
+function counted(number, milliseconds, trace) {
+  if (number) return `${number} card${number === 1 ? "" : "s"} in ${milliseconds.toFixed(0)} ms`;
+  const silent = !trace || trace.decisions.every((decision) => decision.rules.find((rule) => rule.rule === decision.rule).summary === "No card");
+  return silent ? "No card: this service has nothing to say here." : "No card: the same card was overridden a short time ago.";
+}
+
+const refused = ({ status, answer }) => `Not answered${status ? ` (${status})` : ""}: ${answer.issue.map((issue) => issue.diagnostics).join("; ")}.`;
+
+function drawPrecautions(trace) {
+  const found = precautions(trace);
+  at("precautions-section").hidden = !told.precautions[service().guideline];
+  at("precautions").replaceChildren(...(found.length ? found : ["None recognized."]).map((words) => element("li", {}, words)));
+}
+
+// Names FHIR resources as people do: 12 care plans.
+function plural(number, type) {
+  return `${number} ${type.replace(/(?!^)[A-Z]/g, " $&").toLowerCase()}${number === 1 ? "" : "s"}`;
+}
+
+// Draws the lists anew, relevant entries first; between two draws they keep their order.
+function drawChart(trace) {
+  const recognized = recognizedEntries(trace);
+  drawProblems(at("problems"), ofType("Condition"), { deciding: decidingEntries(trace), recognized, groups: offered("group"), alter });
+  drawMedications(at("medications"), ofType("MedicationRequest"), recognized, alter);
+  const listed = ["Patient", "Condition", "MedicationRequest"];
+  const others = typesOf(service()).filter((type) => !listed.includes(type)).map((type) => plural(ofType(type).length, type));
+  at("others").textContent = others.length ? `Also sent: ${others.join(", ")}.` : "";
+}
+
+function changed(words) {
+  changes.push(words);
+  remember();
+  return ask();
+}
+
+// The address holds the scenario, so that it can be kept and shared; a chart of one's own stays out of it.
+function remember() {
+  history.replaceState(null, "", scenario.patient ? write(scenario) : location.pathname + location.search);
+  at("link-said").textContent = "";
+}
+
+function alter(change, words) {
+  scenario.changes = withChange(scenario.changes, change);
+  changed(words);
+}
+
+function add(kind) {
+  scenario.changes = withChange(scenario.changes, `${kind}:${at(kind).value}`);
+  shown = shown && { ...shown, listed: false };
+  changed(`Added: ${at(kind).value}`);
 }
 
 async function tell(path, entry) {
@@ -127,44 +150,40 @@ async function tell(path, entry) {
   return status === 200;
 }
 
-function explain({ status, answer }) {
-  const decisions = status === 200 ? answer.trace.decisions : [];
-  const tables = decisions.map((decision) => element("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Rules" },
-    element("table", { class: "rules" },
-      element("thead", {}, element("tr", {}, ...["Rule", "Outcome", "Because"].map((name) => element("th", { scope: "col" }, name)))),
-      element("tbody", {}, ...decision.rules.map((rule) => element("tr", { class: rule.outcome === "fired" ? "fired" : "" },
-        element("th", { scope: "row" }, element("a", { href: `evidence/${answer.trace.guideline}#${answer.trace.guideline}-${rule.rule}` }, rule.rule), ` ${rule.name.replaceAll("-", " ")}`),
-        element("td", {}, rule.outcome), element("td", {}, rule.because.join("; "))))))));
-  const orders = status === 200 ? answer.trace.orders.map((order) => element("p", {}, `${order.display}: ${order.outcome}.`)) : [];
-  at("why").replaceChildren(...orders, ...tables);
-}
-
-function listProblems() {
-  const items = resources("Condition").map((condition, index) => {
-    const ticked = ![...(condition.clinicalStatus?.coding ?? [])].some((coding) => ["inactive", "resolved", "remission"].includes(coding.code));
-    const name = `problem-${index}`;
-    const tick = element("input", { type: "checkbox", id: name });
-    tick.checked = ticked;
-    tick.addEventListener("change", () => { condition.clinicalStatus = tick.checked ? ACTIVE : INACTIVE; ask(); });
-    const onset = element("input", { type: "date", "aria-label": `Onset of ${words(condition.code)}` });
-    onset.value = (condition.onsetDateTime ?? "").slice(0, 10);
-    onset.addEventListener("change", () => {
-      if (onset.value) condition.onsetDateTime = onset.value; else delete condition.onsetDateTime;
-      ask();
-    });
-    return { ticked, item: element("li", { "data-reference": `Condition/${condition.id}` }, tick, element("label", { for: name }, words(condition.code)), onset) };
-  });
-  items.sort((one, other) => other.ticked - one.ticked);
-  at("problems").replaceChildren(...items.map(({ item }) => item));
-  const others = ["Observation", "Procedure", "ServiceRequest", "CarePlan"].map((type) => `${resources(type).length} ${type}`);
-  at("others").textContent = `Sent beside them: ${others.join(", ")}.`;
-}
-
-async function use(bundle) {
-  chart = bundle;
-  listProblems();
+// Loads the scenario's chart and asks. A chart of the same patient that is there already is not loaded anew.
+async function open(next, words = "") {
+  const turn = ++loading;
+  const same = chart && next.patient && next.patient === scenario.patient;
+  scenario = { ...next, chart: "" };
+  drawFields();
+  if (!same) {
+    at("status").textContent = "Loading the chart.";
+    const loaded = await load(next);
+    if (turn !== loading) return;
+    chart = loaded;
+  }
+  shown = same && words ? { ...shown, listed: false } : null;
+  changes = same && words ? [words] : [];
+  remember();
   await ask();
-  at("problems").prepend(...document.querySelectorAll("#problems li.decided"));
+}
+
+async function load({ patient, chart: packedChart }) {
+  try {
+    if (packedChart) return await unpacked(packedChart);
+    const response = await fetch(`preview/patients/${patient}`);
+    if (response.ok) return await response.json();
+  } catch { /* said below */ }
+  at("status").textContent = packedChart ? "The chart in this link cannot be read. Ask for the link again."
+    : "The chart did not load. Check that the service is running, then choose the patient again.";
+  return null;
+}
+
+function fromLink() {
+  const next = read(location.hash);
+  if (!next.chart && !told.patients.includes(next.patient)) next.patient = told.patients.includes("Enoch") ? "Enoch" : told.patients[0] ?? "";
+  if (next.chart) next.patient = "";
+  return next;
 }
 
 function useOwn() {
@@ -174,36 +193,51 @@ function useOwn() {
     const bundle = JSON.parse(at("bundle").value);
     if (!Array.isArray(bundle.entry)) throw new Error("there is no entry in it");
     if (!bundle.entry.some((entry) => entry?.resource?.resourceType === "Patient" && entry.resource.id)) throw new Error("there is no Patient with an id in it");
-    use(bundle);
+    loading += 1;
+    chart = bundle;
+    scenario = { ...scenario, patient: "", changes: [], chart: "" };
+    shown = null;
+    changes = [];
+    drawFields();
+    remember();
+    ask();
   } catch (error) {
-    fault.textContent = `This is no Bundle that can be used: ${error.message}.`;
+    fault.textContent = `This Bundle cannot be used: ${error.message}.`;
   }
 }
 
-async function usePatient() {
-  const response = await fetch(`preview/patients/${chosen(at("patient"), told.patients)}`);
-  await use(await response.json());
+async function copyLink() {
+  const whole = scenario.patient ? scenario : { ...scenario, chart: await packed(chart) };
+  const url = new URL(write(whole), location.href).href;
+  const copied = await copy(url);
+  if (!copied) history.replaceState(null, "", url);
+  const where = copied ? "Copied." : "The link is now in the address bar; copy it from there.";
+  at("link-said").textContent = scenario.patient ? where : `${where} It holds the whole chart: share it only if the patient is made up.`;
 }
 
-function addProblem() {
-  const { code } = chosen(at("problem"), offered("problem"));
-  chart.entry.push({ resource: {
-    resourceType: "Condition", id: `added-${chart.entry.length}`, clinicalStatus: ACTIVE, code: { coding: [code] },
-    subject: { reference: `Patient/${resources("Patient")[0].id}` },
-  } });
-  listProblems();
-  ask();
-}
-
-options(at("patient"), told.patients, Math.max(0, told.patients.indexOf("Enoch")));
-options(at("hook"), told.services.map((found) => ({ label: Object.keys(told.choices).length > 1 ? found.id : found.hook })));
-offer();
-["order", "site", "reason"].forEach((id) => at(id).addEventListener("change", ask));
-at("hook").addEventListener("change", () => { offer(); ask(); });
-at("patient").addEventListener("change", usePatient);
-at("add").addEventListener("click", addProblem);
+Object.entries(SELECTS).forEach(([id, kind]) => at(id).addEventListener("change", () => {
+  scenario[id] = at(id).value;
+  changed(`${at(id).closest("label").firstChild.data.trim()}: ${offered(kind).find((choice) => choice.label === at(id).value)?.label ?? "not stated"}`);
+}));
+at("hook").addEventListener("change", () => {
+  const before = service().guideline;
+  scenario.service = at("hook").value;
+  if (service().guideline !== before) shown = null;
+  drawFields();
+  changed(`Moment: ${service().label}`);
+});
+at("patient").addEventListener("change", () => open({ ...scenario, patient: at("patient").value, changes: [], chart: "" }));
+["problem", "medication"].forEach((kind) => at(`add-${kind}`).addEventListener("click", () => add(kind)));
 at("use").addEventListener("click", useOwn);
 at("upload").addEventListener("change", async (event) => { at("bundle").value = await event.target.files[0].text(); useOwn(); });
-document.querySelectorAll("[data-copy]").forEach((button) =>
-  button.addEventListener("click", () => navigator.clipboard.writeText(at(button.dataset.copy).textContent)));
-if (told.patients.length) usePatient(); else at("own").open = true;
+at("link").addEventListener("click", copyLink);
+document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", async () => {
+  button.textContent = (await copy(at(button.dataset.copy).textContent)) ? "Copied" : "Select the text and copy it";
+}));
+// On a narrow screen the verdict stays in sight below the fields, and leads to the card.
+at("verdict").addEventListener("click", () => {
+  at("answer-heading").scrollIntoView();
+  at("answer-heading").focus({ preventScroll: true });
+});
+addEventListener("hashchange", () => { if (location.hash.includes("=")) open(fromLink(), "Another example"); });
+if (told.patients.length || scenario.chart) open(fromLink()); else { drawFields(); at("own").open = true; }

@@ -1,14 +1,14 @@
-// Draws the report's plots from the figures in the page, in the page's own colours, light and dark.
+// Draws the report's plots from the figures in the page, in the page's own colors, light and dark.
 const figures = JSON.parse(document.getElementById("figures").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 let drawn = [];
 
-function colour(name) {
+function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
 function bars(plot, horizontal, ink) {
-  const axis = { stacked: true, ticks: { color: ink, precision: 0 }, grid: { color: colour("--line") } };
+  const axis = { stacked: true, ticks: { color: ink, precision: 0 }, grid: { color: color("--line") } };
   return {
     type: "bar",
     data: {
@@ -18,8 +18,8 @@ function bars(plot, horizontal, ink) {
         data: series.values,
         type: series.line ? "line" : "bar",
         yAxisID: series.line ? "calls" : undefined,
-        backgroundColor: colour(series.colour),
-        borderColor: colour(series.colour),
+        backgroundColor: color(series.color),
+        borderColor: color(series.color),
         maxBarThickness: 44,
       })),
     },
@@ -42,7 +42,7 @@ function bars(plot, horizontal, ink) {
 
 function draw() {
   drawn.forEach((chart) => chart.destroy());
-  const ink = colour("--text");
+  const ink = color("--text");
   drawn = [...document.querySelectorAll("canvas[data-plot]")].map((canvas) => {
     const plot = figures[canvas.dataset.plot];
     if (plot.horizontal) canvas.parentElement.style.height = `${60 + 34 * plot.labels.length}px`;
