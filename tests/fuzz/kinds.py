@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from flask.testing import FlaskClient
 
 from cds_service.main import create
+from cds_service.store.database import bring_up_to_date
 from tests.bench.bodies import small_request
 from tests.cases import TODAY, all_cases, own_settings
 from tests.fuzz import mutations
@@ -62,6 +63,7 @@ class Kinds:
     def __init__(self, folder: Path) -> None:
         own = {"database_url": f"sqlite:///{folder}/cds.sqlite3", "data_folder": str(folder), "log_level": "error"}
         free = {"feedback_per_minute": 0, "call_milliseconds": 600_000}
+        bring_up_to_date(own["database_url"])  # as `cds-service serve` does before anybody calls
         issuers = folder / "issuers.toml"
         keys = ", ".join(f"{name} = {json.dumps(part)}" for name, part in public_key("ES256").items())
         issuers.write_text(f'[[issuer]]\niss = "{ISS}"\njwks = {{keys = [{{{keys}}}]}}\n', encoding="utf-8")
