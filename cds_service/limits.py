@@ -1,7 +1,8 @@
 """How many of each thing one call may hold, or how many of each are read: what keeps the cost of a call linear.
 
-Beyond the bounds of bodies, drafts, selections, prefetch and entries a call is refused (413); of the others, what comes
-after the bound is not read, and the answer says so. A real session has a few orders with a reason or two each.
+Beyond the bounds of bodies, drafts, orders, selections, prefetch and entries a call is refused (413); of the others,
+what comes after the bound is not read, and the answer says so. A real session has a few orders with a reason or two
+each.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ MOST_VALUES: Final = 1_000_000
 MOST_DRAFTS: Final = 1000
 """Entries of the draft Bundle."""
 
+MOST_ORDERS: Final = 100
+"""Draft orders of one call that a guideline decides about, for 150 us each. More are refused."""
+
 MOST_SELECTIONS: Final = 1000
 """Selected orders."""
 
@@ -26,11 +30,17 @@ MOST_PREFETCHED: Final = 1000
 MOST_READ: Final = 2000
 """Entries of a chart that may matter and are read, for 30 us each; a real chart has a few hundred. More are refused."""
 
+MOST_WEIGHED: Final = 5000
+"""Such entries times orders, for 8 us each. A real session has a few hundred; more are refused."""
+
 MOST_CODINGS: Final = 100
 """Codings that are read of one concept."""
 
 MOST_REASONS: Final = 50
 """Reasons that are read of one order, by code and by reference together; and body sites of one order."""
+
+MOST_REASONS_TOGETHER: Final = 300
+"""Reasons and body sites of all orders of one call, for 70 us each; more are refused."""
 
 MOST_CONTAINED: Final = 100
 """Contained resources of one resource in which a reference is looked up."""

@@ -21,7 +21,7 @@ from cds_service.fhir.value_sets import ValueSets
 from cds_service.guideline.conditions import counts, entry_of, lost_elements, problem, reference_in
 from cds_service.guideline.findings import Entry, OrderFindings, Problem
 from cds_service.guideline.orders import OrderKinds
-from cds_service.limits import MOST_CODINGS, MOST_CONTAINED, MOST_READ, MOST_REASONS
+from cds_service.limits import MOST_CODINGS, MOST_CONTAINED, MOST_ORDERS, MOST_REASONS, MOST_REASONS_TOGETHER
 
 _NO_ORDER = ("revoked", "completed", "entered-in-error", "cancelled")  # cancelled is ProcedureRequest's word in STU3
 _TYPES = ("ServiceRequest", "ProcedureRequest")
@@ -111,13 +111,14 @@ def read(
         value_sets: the guideline's.
 
     Raises:
-        TooManyResources: the orders give more reasons and body sites, together, than are read for one call.
+        TooManyResources: there are more orders that the guideline is about than are decided in one call, or they give
+            more reasons and body sites, together, than are read.
     """
     orders: list[Draft] = []
     active: list[Resource] = []
     seen: list[SeenDraft] = []
     unreadable: list[Entry] = []
-    without_code = 0
+    without_code = reasons = 0
     named: set[_Name] = set()
     selected = frozenset(name for selection in selections or () for name in _names_in(selection))
     for number, sent, full_url in entries_of(bundle):
@@ -142,14 +143,17 @@ def read(
             seen.append(SeenDraft(entry, "not what this guideline is about"))
         elif selections is not None and selected.isdisjoint(names):
             seen.append(SeenDraft(entry, "not selected"))
+        elif len(orders) == MOST_ORDERS:
+            raise TooManyResources(f"More than {MOST_ORDERS} draft orders are to be decided")
         else:
+            reasons += _reasons_and_sites(sent)
+            if reasons > MOST_REASONS_TOGETHER:
+                raise TooManyResources(f"The orders give more than {MOST_REASONS_TOGETHER} reasons and sites together")
             order = _order(sent, entry, kind, concept, kinds, value_sets)
             seen.append(SeenDraft(entry, f"considered as {kinds.name(kind).lower()}"))
             orders.append(order)
             if _holds_more_than_is_read(resource):
                 unreadable.append(entry)
-    if sum(_reasons_and_sites(order.resource) for order in orders) > MOST_READ:
-        raise TooManyResources(f"The orders give more than {MOST_READ:,} reasons and body sites together")
     unmatched = sum(named.isdisjoint(_names_in(selection)) for selection in set(selections or ()))
     return Drafts(tuple(orders), tuple(active), tuple(seen), tuple(unreadable), unmatched, without_code)
 

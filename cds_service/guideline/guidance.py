@@ -20,15 +20,13 @@ from cds_service.guideline.findings import Findings
 from cds_service.guideline.guideline import Guideline, Sources
 from cds_service.guideline.knowledge import Knowledge
 from cds_service.guideline.trace import Trace, explain
+from cds_service.limits import MOST_WEIGHED
 from cds_service.protocol.request import HookRequest
 
 _NOT_SEEN = {
     Availability.FAILED: "could not be read",
     Availability.OF_OTHERS: "holds only entries about another patient",
 }
-
-_MOST_WEIGHED = 25_000
-"""Chart entries that matter, times orders: a fifth of a second. A real session has a few hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def decide_orders(guideline: Guideline[Any], sources: Sources) -> tuple[Decided,
     """
     in_chart = guideline.read(sources)
     orders = sources.drafts.orders
-    if in_chart.entry_count * len(orders) > _MOST_WEIGHED:
+    if in_chart.entry_count * len(orders) > MOST_WEIGHED:
         raise TooManyResources("There are too many orders for so many chart entries that matter to them")
     decided = []
     for draft in orders:

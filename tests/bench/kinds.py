@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from cds_service.limits import MOST_ORDERS, MOST_REASONS, MOST_REASONS_TOGETHER, MOST_WEIGHED
 from tests.charts import bundle, code, condition, needling, request, score
 
 Make = Callable[[int], bytes]
@@ -60,6 +61,28 @@ def _drafts(draft: Callable[[int], dict[str, Any]], selection: Callable[[int], s
     return make
 
 
+def _many_orders(number: int) -> bytes:
+    """Return as many orders as are decided, as much pain as is weighed for each, and so many other diagnoses."""
+    pain = [condition("M54.50", id=f"p{n}", onsetDateTime=day(n)) for n in range(MOST_WEIGHED // MOST_ORDERS)]
+    sent = request(*pain, *(condition("I10", id=f"e{n}") for n in range(number)))
+    orders = [needling(id=f"o{n}", reasonCode=[code("icd", "M54.2", display=f"pain {n}")]) for n in range(MOST_ORDERS)]
+    sent["context"]["draftOrders"] = bundle(*orders)
+    sent["context"]["selections"] = [f"o{n}" for n in range(MOST_ORDERS)]
+    return orjson.dumps(sent)
+
+
+def _many_reasons(number: int) -> bytes:
+    """Return orders that give as many reasons as are read, beside so many diagnoses."""
+    sent = request(condition("M54.50"), *(condition("I10", id=f"e{n}") for n in range(number)))
+    orders = [
+        needling(id=f"o{n}", reasonCode=[code("icd", "M54.2", display=f"{n} {m}") for m in range(MOST_REASONS)])
+        for n in range(MOST_REASONS_TOGETHER // MOST_REASONS)
+    ]
+    sent["context"]["draftOrders"] = bundle(*orders)
+    sent["context"]["selections"] = [order["id"] for order in orders]
+    return orjson.dumps(sent)
+
+
 def _selections(number: int) -> bytes:
     sent = request(condition("M54.50"))
     sent["context"]["selections"] += [f"ServiceRequest/x{n}" for n in range(number)]
@@ -71,6 +94,8 @@ KINDS: Mapping[str, Make] = MappingProxyType(
         # The draft orders and what is said of them.
         "selections of drafts of one id": _drafts(lambda _: needling(), lambda n: f"http://x{n}/ServiceRequest/order"),
         "orders": _drafts(lambda n: needling(id=f"o{n}", reasonCode=[code("icd", "M54.2", display=f"pain {n}")])),
+        "as many orders and entries as are weighed": _many_orders,
+        "as many reasons as are read": _many_reasons,
         "orders of many reasons": _drafts(
             lambda n: needling(id=f"o{n}", reasonCode=[code("icd", "M54.2", display=f"{n} {m}") for m in range(50)])
         ),

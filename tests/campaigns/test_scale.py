@@ -14,9 +14,11 @@ from cds_service.limits import (
     MOST_COMPONENTS,
     MOST_CONTAINED,
     MOST_DRAFTS,
+    MOST_ORDERS,
     MOST_PREFETCHED,
     MOST_READ,
     MOST_REASONS,
+    MOST_REASONS_TOGETHER,
     MOST_SELECTIONS,
 )
 from tests.bench.bodies import real_request
@@ -50,6 +52,27 @@ def work(registry, body: bytes, today) -> int:
 def test_ten_times_the_bytes_take_no_more_than_ten_times_the_work(kind, registry, today):
     few, many = (real(size) if kind == "a real mixture" else of_size(KINDS[kind], size) for size in (FEW, MANY))
     assert work(registry, many, today) < MOST * work(registry, few, today)
+
+
+def test_ten_times_the_orders_take_no_more_than_ten_times_the_work(registry, today):
+    few, many = (KINDS["orders"](number) for number in (MOST_ORDERS // 10, MOST_ORDERS))
+    assert work(registry, many, today) < MOST * work(registry, few, today)
+
+
+@pytest.mark.parametrize("hook", ["order-select", "order-sign"])
+def test_100_orders_are_decided_and_one_more_is_not(hook, registry, today):
+    """Orders that this guideline is not about do not count."""
+    for number, taken in ((MOST_ORDERS, True), (MOST_ORDERS + 1, False)):
+        orders = [needling(id=f"o{n}") for n in range(number)]
+        others = [needling(id=f"x{n}", code={"text": "Chest x-ray"}) for n in range(500)]
+        sent = request(condition("M54.2")) | {"hook": hook}
+        sent["context"]["draftOrders"] = bundle(*others, *orders)
+        sent["context"]["selections"] = [f"ServiceRequest/{order['id']}" for order in orders]
+        if taken:
+            assert cards(registry, sent, today)
+        else:
+            with pytest.raises(TooManyResources, match="More than 100 draft orders are to be decided"):
+                cards(registry, sent, today)
 
 
 def test_pairs_would_be_noticed():
@@ -105,16 +128,19 @@ def test_2000_entries_that_matter_are_read_and_more_are_refused(registry, today)
                 cards(registry, sent, today)
 
 
-def test_2000_reasons_of_all_orders_together_are_read_and_more_are_refused(registry, today):
+def test_300_reasons_of_all_orders_together_are_read_and_more_are_refused(registry, today):
     reasons = [PAIN] * MOST_REASONS
-    for orders, taken in ((MOST_READ // MOST_REASONS, True), (MOST_READ // MOST_REASONS + 1, False)):
+    for orders, taken in (
+        (MOST_REASONS_TOGETHER // MOST_REASONS, True),
+        (MOST_REASONS_TOGETHER // MOST_REASONS + 1, False),
+    ):
         sent = request(condition("M54.2")) | {"hook": "order-sign"}
         drafts = [needling(id=f"o{number}", reasonCode=reasons) for number in range(orders)]
         sent["context"]["draftOrders"] = bundle(*drafts)
         if taken:
             assert cards(registry, sent, today)
         else:
-            with pytest.raises(TooManyResources, match="more than 2,000 reasons and body sites together"):
+            with pytest.raises(TooManyResources, match="more than 300 reasons and sites together"):
                 cards(registry, sent, today)
 
 
