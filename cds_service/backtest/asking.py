@@ -38,10 +38,9 @@ class Versions:
     compared: Mapping[str, CdsService] = field(default_factory=dict)
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """Return the resource types that are read: what the templates ask for, orders, and encounters."""
-        asked = {_type(query) for service in self.every for query in service.queries.values()}
-        return tuple(sorted({*asked, *ORDER_TYPES, ENCOUNTER, "Patient"}))
+    def kinds(self) -> dict[str, frozenset[str]]:
+        """Return the resource types that are read, and with which codes: for templates, and orders and encounters."""
+        return {**self.asked, **dict.fromkeys((*ORDER_TYPES, ENCOUNTER, "Patient"), frozenset())}
 
     @property
     def asked(self) -> dict[str, frozenset[str]]:

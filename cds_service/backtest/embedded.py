@@ -6,7 +6,7 @@ A task writes its result under another name and renames it, so that a run that w
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -93,10 +93,10 @@ def _merges(_plan: Plan, _: int, file: ExportFile) -> list[tuple[str, str]]:
     return merges_in(file)
 
 
-def _scanned(plan: Plan, kinds: tuple[str, ...], pool: ProcessPoolExecutor, progress: Progress) -> list[FileRead]:
+def _scanned(plan: Plan, kinds: Iterable[str], pool: ProcessPoolExecutor, progress: Progress) -> list[FileRead]:
     """Read every file once; return what became of its lines, and how many there are counted on their own."""
     (plan.work / "kept").mkdir(exist_ok=True)
-    items = plan.read(kinds)
+    items = plan.read(tuple(kinds))
     size, whole = 0, sum(file.path.stat().st_size for _, file in items)
     for file, _ in _all(pool, _scan, plan, items):
         progress("lines", size := size + file.path.stat().st_size, whole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,9 @@ def in_scope(found: pa.Table, versions: Versions, codes: dict[str | None, bool])
     return patients
 
 
-def people(plan: Plan, kinds: tuple[str, ...], patients: Iterable[str], merges: Iterable[tuple[str, str]]) -> None:
+def people(
+    plan: Plan, kinds: Mapping[str, frozenset[str]], patients: Iterable[str], merges: Iterable[tuple[str, str]]
+) -> None:
     """Write down whose lines are kept, which ids are one patient's, and what the export says is deleted."""
     aliases = {former: now for former, now in sorted(merges) if former != now}
     gone = sorted({name for file in plan.files if file.deleted for name in _gone(file)})
@@ -92,14 +94,16 @@ def people(plan: Plan, kinds: tuple[str, ...], patients: Iterable[str], merges: 
     write_table(plan.work / "wanted.parquet", pa.table({"patient": pa.array(wanted, pa.string())}))
     write_table(plan.work / "aliases.parquet", pa.table(table))
     write_table(plan.work / "gone.parquet", pa.table({"reference": pa.array(gone, pa.string())}))
-    told = {"merged": len(aliases), "gone": len(gone), "kinds": kinds}
+    codes = [sorted(token.partition("|")[2] for token in tokens) or None for tokens in kinds.values()]
+    asked = {"kind": pa.array(kinds, pa.string()), "codes": pa.array(codes, pa.list_(pa.string()))}
+    write_table(plan.work / "asked.parquet", pa.table(asked))
+    told = {"merged": len(aliases), "gone": len(gone)}
     write(plan.work / "people.json", orjson.dumps(told))
 
 
 def wanted_of(plan: Plan) -> Wanted:
     """Return what `people` wrote down."""
-    tables = (pq.read_table(plan.work / f"{name}.parquet") for name in ("wanted", "aliases", "gone"))
-    return Wanted(tuple(orjson.loads((plan.work / "people.json").read_bytes())["kinds"]), *tables)
+    return Wanted(*(pq.read_table(plan.work / f"{name}.parquet") for name in ("asked", "wanted", "aliases", "gone")))
 
 
 def merges_in(file: ExportFile) -> list[tuple[str, str]]:

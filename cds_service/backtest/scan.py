@@ -17,37 +17,42 @@ from cds_service.backtest.lines import ExportFile, Faults, numbered
 LINES = pa.schema([("number", pa.int64()), ("line", pa.string())])
 KEPT = pa.schema([("patient", pa.string()), ("line", pa.string())])
 
-_PLAIN = r"(?:\S*/)?[A-Za-z0-9._|+=@~-]{1,64}"
+_PLAIN = r"(?:\S*[/:])?[A-Za-z0-9._|+=@~-]{1,64}"
 """A reference that ends in its id: nearly all, and ten times faster to take apart."""
 _LAST = r"^(?:\S*[/:])?([A-Za-z0-9._|+=@~-]{1,64})(?:/_history/[^/]*)?[/\s]*$"
 """The last part of a reference, without its version: `Patient/x`, an absolute URL or `urn:uuid:x` (hazards)."""
 
 _READ = f"""
-SELECT number, line, found IS NULL AS invalid, found[1] AS kind, found[4] AS id, found[5] AS code,
+SELECT number, line, found IS NULL AS invalid, found[1] AS kind, found[4] AS id,
     coalesce(found[2], found[3], '') AS whose,
-    CASE WHEN found[1] = 'Patient' THEN found[4]
+    CASE WHEN kind = 'Patient' THEN id
          WHEN whose LIKE '#%' OR whose LIKE '%?%' THEN ''
-         WHEN regexp_full_match(whose, '{_PLAIN}') AND NOT contains(whose, '/_history/') THEN split_part(whose, '/', -1)
-         ELSE regexp_extract(whose, '{_LAST}', 1) END AS patient,
-    CASE WHEN whose LIKE 'http%/Patient/%' THEN regexp_extract(whose, '^(.*)/Patient/', 1) END AS server
+         WHEN regexp_full_match(whose, '{_PLAIN}') AND NOT contains(whose, '/_history/')
+             THEN split_part(split_part(whose, '/', -1), ':', -1)
+         ELSE regexp_extract(whose, '{_LAST}', 1) END AS patient
 FROM (SELECT number, line, TRY(json_extract_string(line,
-    ['$.resourceType', '$.subject.reference', '$.patient.reference', '$.id', '$.code'])) AS found FROM lines)
-WHERE NOT regexp_full_match(line, '[\\s\\v]*')
+    ['$.resourceType', '$.subject.reference', '$.patient.reference', '$.id'])) AS found FROM lines)
 """
 _SCANNED = f"""
 CREATE TEMP TABLE scanned AS
-SELECT number, read.id, coalesce(aliases.patient, read.patient) AS patient,
-    CASE WHEN invalid OR kind IS NULL OR kind = '' THEN 'invalid'
-         WHEN NOT list_contains($kinds, kind) THEN 'not asked for'
+SELECT number,
+    CASE WHEN invalid AND regexp_full_match(line, '[\\s\\v]*') THEN 'blank'
+         WHEN invalid OR coalesce(read.kind, '') = '' THEN 'invalid'
+         WHEN asked.kind IS NULL THEN 'not asked for'
          WHEN read.patient IS NULL OR read.patient = '' THEN 'without subject'
          WHEN gone.reference IS NOT NULL THEN 'deleted'
          WHEN wanted.patient IS NULL THEN 'not wanted'
+         WHEN asked.codes IS NOT NULL
+             AND NOT list_has_any(json_extract_string(line, '$.code.coding[*].code'), asked.codes) THEN 'not asked for'
          ELSE 'kept' END AS state,
-    CASE WHEN wanted.patient IS NOT NULL THEN line END AS line, server
+    CASE WHEN state = 'kept' THEN wanted.patient END AS patient,
+    CASE WHEN state = 'kept' THEN line END AS line,
+    CASE WHEN whose LIKE 'http%/Patient/%' THEN regexp_extract(whose, '^(.*)/Patient/', 1) END AS server
 FROM ({_READ}) AS read
+LEFT JOIN asked ON asked.kind = read.kind
 LEFT JOIN aliases ON aliases.former = read.patient
 LEFT JOIN wanted ON wanted.patient = coalesce(aliases.patient, read.patient)
-LEFT JOIN gone ON gone.reference = kind || '/' || read.id
+LEFT JOIN gone ON gone.reference = read.kind || '/' || read.id
 """
 
 
@@ -57,7 +62,7 @@ class Scanned:
 
     Attributes:
         name: the file's, within the export.
-        states: lines by what became of them: kept, not wanted, not asked for, without subject, deleted, invalid.
+        states: lines by what became of them: kept, not wanted, not asked for, without subject, deleted, invalid, blank.
         faults: number and kind of each line that was left out because of what it is.
         unreadable: why the file could not be read to its end, or "".
         servers: bases of absolute references to patients.
@@ -71,7 +76,7 @@ class Scanned:
 
     @property
     def lines(self) -> int:
-        """Return how many lines that are not blank the file has."""
+        """Return how many lines the file has."""
         return sum(self.states.values())
 
     def as_document(self) -> dict[str, Any]:
@@ -84,13 +89,13 @@ class Wanted:
     """What a scan looks for.
 
     Attributes:
-        kinds: resource types that somebody reads.
+        asked: Arrow table `kind`, `codes`: types that somebody reads, with which codes; null for any.
         patients: Arrow table with one column, `patient`: whose lines are kept.
         aliases: Arrow table `former`, `patient`: ids of patients who were merged.
         gone: Arrow table `reference`: resources that the export says are deleted.
     """
 
-    kinds: tuple[str, ...]
+    asked: pa.Table
     patients: pa.Table
     aliases: pa.Table
     gone: pa.Table
@@ -125,15 +130,16 @@ def scan(engine: duckdb.DuckDBPyConnection, file: ExportFile, root: Path, wanted
     """
     faults = Faults()
     lines = batches(file.path, faults)  # named in _READ
-    for name, table in (("wanted", wanted.patients), ("aliases", wanted.aliases), ("gone", wanted.gone)):
+    tables = {"asked": wanted.asked, "wanted": wanted.patients, "aliases": wanted.aliases, "gone": wanted.gone}
+    for name, table in tables.items():
         engine.register(name, table)
     engine.register("lines", lines)
     engine.execute("DROP TABLE IF EXISTS scanned")
-    engine.execute(_SCANNED, {"kinds": list(wanted.kinds)})
+    engine.execute(_SCANNED)
     states: Counter[str] = Counter(dict(engine.execute("SELECT state, count(*) FROM scanned GROUP BY ALL").fetchall()))
     named = "SELECT number, state FROM scanned WHERE state IN ('invalid', 'without subject') ORDER BY number"
     wrong = [*faults.lines, *engine.execute(named).fetchall()]
-    states["invalid"] += len(faults.lines)
+    states.update({"invalid": len(faults.lines), "blank": -len(faults.lines)})  # they were read as empty
     servers = engine.execute("SELECT DISTINCT server FROM scanned WHERE server IS NOT NULL ORDER BY ALL").fetchall()
     kept: pa.Table = engine.sql("SELECT patient, line FROM scanned WHERE state = 'kept'").to_arrow_table()
     engine.execute("DROP TABLE scanned")
@@ -150,7 +156,8 @@ def scan(engine: duckdb.DuckDBPyConnection, file: ExportFile, root: Path, wanted
 def orders(engine: duckdb.DuckDBPyConnection, file: ExportFile) -> tuple[pa.Table, int]:
     """Return patient and code of every order in a file, and how many orders it has."""
     engine.register("lines", batches(file.path, Faults()))
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE read AS SELECT patient, code FROM ({_READ}) WHERE patient <> ''")
+    read = f"SELECT patient, json_extract_string(line, '$.code') AS code FROM ({_READ}) WHERE patient <> ''"
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE read AS {read}")
     ((number,),) = engine.execute("SELECT count(*) FROM read").fetchall()
     return engine.sql("SELECT DISTINCT patient, code FROM read").to_arrow_table(), number
 

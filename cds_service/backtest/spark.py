@@ -65,7 +65,7 @@ def _run(spark: SparkSession, plan: Plan, versions: Versions, progress: Progress
     reading.people(plan, versions.kinds, patients, zip(*merges.to_pydict().values(), strict=True))
     progress("orders", 1, 1)
     kept = str(plan.work / "kept")
-    files = [file for _, file in plan.read(versions.kinds)]
+    files = [file for _, file in plan.read(tuple(versions.kinds))]
     _over(spark, files, _scan(plan, reading.wanted_of(plan)), _SCANNED).write.mode("overwrite").parquet(kept)
     told = [orjson.loads(text) for text in pq.read_table(kept, columns=["told"]).column("told").drop_null().to_pylist()]
     progress("lines", 1, 1)

@@ -535,7 +535,7 @@ def test_a_line_beyond_the_bound_is_left_out_and_named(tmp_path, monkeypatch, bl
     }
     assert {n: line for n, line in found.items() if line.strip()} == {1: b'{"a":1}', 4: b'{"b":2}\r'}
     assert faults.lines == [(2, "too long"), (5, "not UTF-8"), (7, "too long")]
-    assert lines.count(path) == 5
+    assert lines.count(path) == 7
 
 
 def test_traces_begin_with_two_of_each_rule(reference):
