@@ -5,6 +5,7 @@ A task writes its result under another name and renames it, so that a run that w
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -44,6 +45,7 @@ def run(plan: Plan, versions: Versions, progress: Progress) -> Totals:
     Raises:
         BacktestRefused: a worker ended, or nothing can be decided.
     """
+    gc.freeze()  # workers neither look through nor copy what is loaded by now
     pool = ProcessPoolExecutor(plan.processes, mp_context=get_context("fork"))
     try:
         with pool:

@@ -119,9 +119,11 @@ def moment_of(text: object, zone: tzinfo | None = None) -> Moment | None:
 
 def element(resource: Mapping[str, Any], path: str) -> Any:
     """Return an element by its path, such as `performedPeriod.end`; None where there is none."""
+    if "." not in path:
+        return resource.get(path)
     found: Any = resource
     for step in path.split("."):
-        found = found.get(step) if isinstance(found, Mapping) else None
+        found = found.get(step) if isinstance(found, dict) else None
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 
 import pyarrow as pa
 
@@ -78,4 +78,5 @@ DECISIONS = pa.schema([(item.name, _ARROW[str(item.type)]) for item in fields(Ro
 
 def batch(rows: list[Row]) -> pa.RecordBatch:
     """Return rows as an Arrow batch."""
-    return pa.RecordBatch.from_pylist([asdict(row) for row in rows], schema=DECISIONS)
+    columns = {name: [getattr(row, name) for row in rows] for name in DECISIONS.names}
+    return pa.RecordBatch.from_pydict(columns, schema=DECISIONS)
