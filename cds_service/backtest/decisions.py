@@ -149,7 +149,7 @@ class Decider:
         for place in sorted(mine):
             order, item, b = session.orders[place], first.get(place), compared.get(place)
             row = self._row(service, chart, order, session, outcome=outcome or rows.DECIDED)
-            row.causes = sorted(past.causes)
+            row.causes, row.in_error = sorted(past.causes), past.in_error
             row.later = [f"{kind}={number}" for kind, number in sorted(past.later.items())]
             if item is not None:
                 self._fill(row, item, past, session)

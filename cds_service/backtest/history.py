@@ -145,6 +145,7 @@ class Past:
         certain: what counts in the other reading: uncertain entries left out, uncertain ends not yet come.
         causes: why something is uncertain, each once.
         later: how many entries were recorded afterwards and left out, by type.
+        in_error: entries that count here, are marked as entered in error now and left out by whoever reads the chart.
         changed: references of entries that changed after the moment; what they said then is not known.
     """
 
@@ -152,6 +153,7 @@ class Past:
     certain: list[Resource] = field(default_factory=list)
     causes: set[str] = field(default_factory=set)
     later: dict[str, int] = field(default_factory=dict)
+    in_error: int = 0
     changed: set[str] = field(default_factory=set)
 
 
@@ -173,6 +175,8 @@ def as_of(entries: Iterable[Resource], moment: Moment, stated: frozenset[str] = 
             continue
         if moment.knew(element(entry, "meta.lastUpdated")) is Known.AFTER:
             past.changed.add(reference)
+        verified = statuses.verification(entry.get("verificationStatus")) or frozenset()
+        past.in_error += "entered-in-error" in (statuses.word(entry.get("status")), *verified)
         readings = list(_still(entry, moment))
         past.counted.append(readings[0])
         if known is Known.BEFORE:

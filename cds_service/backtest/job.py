@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+import pyarrow as pa
 
 from cds_service.backtest import page, reading, summary
 from cds_service.backtest.asking import Versions
@@ -29,9 +30,10 @@ def run(plan: Plan, versions: Versions, engine: Engine, progress: Progress, most
     begin(plan, identity, restart=restart)
     totals = engine(plan, versions, progress)
     found = summary.summarize(plan, identity, totals, reading.read_decisions(plan.decisions), most_traces)
-    found["refused"] = summary.faults(found)
+    table = page.as_table(found)
     write(plan.out / "summary.json", orjson.dumps(found, option=orjson.OPT_INDENT_2))
-    write(plan.out / "summary.csv", page.as_csv(found).encode())
+    write(plan.out / "summary.csv", page.as_csv(table).encode())
+    reading.write_table(plan.out / "summary.parquet", pa.table(table))
     write(plan.out / "report.html", page.as_html(found).encode())
     faulty = [
         orjson.dumps({"file": file.scanned.name, "line": number, "fault": kind}, option=orjson.OPT_APPEND_NEWLINE)

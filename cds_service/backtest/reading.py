@@ -41,6 +41,7 @@ class Totals:
         merged: how many ids of patients were merged into others.
         gone: how many resources the export says are deleted.
         unread: files that hold nothing anybody reads.
+        kinds: resource types that are read where there are files of them.
     """
 
     files: tuple[FileRead, ...]
@@ -50,6 +51,7 @@ class Totals:
     merged: int
     gone: int
     unread: int
+    kinds: tuple[str, ...]
 
 
 def totals(plan: Plan, files: Sequence[FileRead], orders: int, in_scope: int, dealt: int) -> Totals:
@@ -63,6 +65,7 @@ def totals(plan: Plan, files: Sequence[FileRead], orders: int, in_scope: int, de
         merged=told["merged"],
         gone=told["gone"],
         unread=len(plan.files) - len(files) - sum(file.deleted for file in plan.files),
+        kinds=tuple(told["kinds"]),
     )
 
 
@@ -97,7 +100,7 @@ def people(
     codes = [sorted(token.partition("|")[2] for token in tokens) or None for tokens in kinds.values()]
     asked = {"kind": pa.array(kinds, pa.string()), "codes": pa.array(codes, pa.list_(pa.string()))}
     write_table(plan.work / "asked.parquet", pa.table(asked))
-    told = {"merged": len(aliases), "gone": len(gone)}
+    told = {"merged": len(aliases), "gone": len(gone), "kinds": list(kinds)}
     write(plan.work / "people.json", orjson.dumps(told))
 
 

@@ -29,6 +29,7 @@ class Row:
         missing: what was not available, in the guideline's words.
         unreadable, uncoded: whether entries could not be read, or carry no code.
         later: entries of the chart that were recorded afterwards and left out.
+        in_error: entries of the chart that are marked as entered in error now.
         deciding, deciding_changed: chart entries that decided, and how many of them changed afterwards.
         status: what became of the order.
         codes: the order's codes, as far as the guideline's value sets know them.
@@ -61,6 +62,7 @@ class Row:
     unreadable: bool = False
     uncoded: bool = False
     later: list[str] = field(default_factory=list)
+    in_error: int = 0
     deciding: int = 0
     deciding_changed: int = 0
     status: str = ""

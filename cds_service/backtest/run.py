@@ -37,6 +37,7 @@ class Plan:
         parts: parts that patients are dealt to.
         memory: of each engine, as DuckDB writes it.
         verify: decode every line again in another way, and compare.
+        site_key: hashes are made with the site's key, so that runs can be joined.
     """
 
     export: Path
@@ -47,6 +48,7 @@ class Plan:
     parts: int = PARTS
     memory: str = "300MB"
     verify: bool = False
+    site_key: bool = False
 
     @property
     def work(self) -> Path:

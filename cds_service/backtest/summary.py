@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 
-from cds_service.backtest import rows, traces
+from cds_service.backtest import rows, sums, traces
+from cds_service.backtest.cells import SMALLEST, Shown, cells, grid, nested, part, rate, small
 from cds_service.backtest.reading import Totals
 from cds_service.backtest.run import Plan
 
-SMALLEST = 11
-"""A cell of fewer orders is told as `<11`: it might point at somebody."""
 _SHOWN = 30
 """Clinicians and departments that are shown one by one."""
-MOST_FAULTY = 0.001
-"""Share of lines that may be faulty, and of orders that may fail, before a run counts as refused."""
-
 Decision = Mapping[str, Any]
-
-
-def small(number: int) -> int | str:
-    """Return a count as it may be shown."""
-    return f"<{SMALLEST}" if 0 < number < SMALLEST else number
 
 
 def summarize(
     plan: Plan, identity: Mapping[str, Any], totals: Totals, table: pa.Table, most_traces: int
 ) -> dict[str, Any]:
-    """Return everything that the report shows, as plain data.
+    """Return everything that the report shows, as plain data; no small count can be read or subtracted from it.
 
     Args:
         plan: the run.
@@ -49,6 +40,11 @@ def summarize(
     lines = Counter[str]()
     for file in totals.files:
         lines.update(file.scanned.states)
+    left_out = Counter(row["outcome"] for row in found if row["outcome"] != rows.DECIDED)
+    with_card = part(len(carded), len(decided))
+    shown = with_card if isinstance(with_card, str) else small(len(cards))
+    checked = sums.counted(totals, found)
+    in_scope = totals.in_scope if part(len(decided), totals.in_scope) == len(decided) else _about(len(decided))
     return {
         "knowledge": identity["knowledge"],
         "compared": identity["compared"],
@@ -57,39 +53,42 @@ def summarize(
             "session_minutes": plan.setup.session.total_seconds() / 60,
             "from": plan.setup.first or None,
             "until": plan.setup.last or None,
+            "hashes": "the site's key" if plan.site_key else "a key that was thrown away",
         },
+        "refused": sums.faults(totals, checked, left_out),
         "files": {"read": len(totals.files), "not_read": totals.unread, "lines": dict(sorted(lines.items()))},
-        "sums": sums(totals, found),
+        "sums": [sums.shown(one, in_scope) for one in checked],
         "faulty": {file.scanned.name: len(file.scanned.faults) for file in totals.files if file.scanned.faults},
         "unreadable": {file.scanned.name: file.scanned.unreadable for file in totals.files if file.scanned.unreadable},
-        "absent": sorted({kind for kind in ASKED if kind not in plan.setup.present}),
-        "merged_patients": totals.merged,
-        "deleted": {"named": totals.gone, "left_out": lines["deleted"]},
+        "absent": sorted(set(totals.kinds) - plan.setup.present - {"ProcedureRequest"}),
+        "merged_patients": small(totals.merged),
+        "deleted": {"named": small(totals.gone), "left_out": small(lines["deleted"])},
         "servers": len({server for file in totals.files for server in file.scanned.servers}),
         "orders": {
-            "all": totals.orders,
-            "in_scope": totals.in_scope,
-            "decided": len(decided),
-            "left_out": dict(Counter(row["outcome"] for row in found if row["outcome"] != rows.DECIDED)),
-            "with_card": len(carded),
+            "all": small(totals.orders),
+            "in_scope": in_scope,
+            "decided": small(len(decided)),
+            "left_out": cells(left_out),
+            "with_card": with_card,
         },
-        "patients": len({row["patient"] for row in decided}),
-        "clinicians": len({row["clinician"] for row in decided} - {""}),
+        "patients": small(len({row["patient"] for row in decided})),
+        "clinicians": small(len({row["clinician"] for row in decided} - {""})),
         "first_day": days[0] if days else None,
         "last_day": days[-1] if days else None,
-        "cards": len(cards),
-        "cards_per_1000_orders": _rate(1000, len(cards), totals.orders),
-        "cards_per_100_in_scope": _rate(100, len(cards), len(decided)),
-        "silent_share": _rate(1, len(decided) - len(carded), len(decided)),
-        "sessions": len({row["session"] for row in decided}),
-        "sessions_of_several": len({row["session"] for row in decided if row["together"] > 1}),
+        "cards": shown,
+        "cards_per_1000_orders": rate(1000, len(cards), totals.orders, shown),
+        "cards_per_100_in_scope": rate(100, len(cards), len(decided), shown),
+        "silent_share": rate(1, len(decided) - len(carded), len(decided), with_card),
+        "sessions": small(len({row["session"] for row in decided})),
+        "sessions_of_several": part(
+            len({row["session"] for row in decided if row["together"] > 1}), len({row["session"] for row in decided})
+        ),
         "per_clinician_week": _per_week(cards.values()),
-        "by_rule": _by_rule(decided, cards.values()),
-        "by_month": _by_month(decided, lambda row: row["indicator"]),
-        "by_month_and_rule": _by_month(decided, lambda row: f"{row['guideline']}/{row['rule']}"),
+        "by_rule": _by_rule(decided, cards.values(), with_card),
+        "by_month": _by_month(decided),
         "by_clinician": _ranked(row["clinician"] for row in cards.values()),
         "by_department": _ranked(row["department"] for row in cards.values()),
-        "by_status": _shown(Counter(row["status"] for row in decided)),
+        "by_status": cells(Counter(row["status"] for row in decided)),
         "repeats": _repeats(carded),
         "carried_out": _carried_out(decided),
         "missing": _missing(decided),
@@ -101,91 +100,64 @@ def summarize(
     }
 
 
-ASKED = ("CarePlan", "Condition", "Encounter", "Observation", "Patient", "Procedure", "ServiceRequest")
-
-
-def sums(totals: Totals, found: Sequence[Decision]) -> list[dict[str, Any]]:
-    """Return what must be equal and was counted in two ways: lines of each file, lines decided about, orders."""
-    kept = sum(file.scanned.states.get("kept", 0) for file in totals.files)
-    pairs = [("lines kept = lines decided about", kept, totals.dealt)]
-    pairs.append(
-        ("orders in scope = orders decided or left out", totals.in_scope, len({row["order"] for row in found}))
-    )
-    for file in totals.files:
-        name = file.scanned.name
-        if not file.scanned.unreadable:
-            pairs.append((f"lines of {name} = what became of them", file.counted, file.scanned.lines))
-        pairs.append((f"lines of {name} without a resource", file.undecodable, file.scanned.states.get("invalid", 0)))
-    return [{"sum": name, "one": one, "other": other} for name, one, other in pairs]
-
-
-def faults(summary: Mapping[str, Any]) -> list[str]:
-    """Return why a run counts as refused, in words; nothing where it does not."""
-    lines, orders = sum(summary["files"]["lines"].values()), summary["orders"]
-    wrong = sum(summary["faulty"].values())
-    failed = sum(number for outcome, number in orders["left_out"].items() if outcome.startswith("failed"))
-    told = [f"{s['sum']}: {s['one']} and {s['other']}" for s in summary["sums"] if s["one"] != s["other"]]
-    told += [f"{name}: {why}" for name, why in summary["unreadable"].items()]
-    if wrong > MOST_FAULTY * lines:
-        told.append(f"{wrong} of {lines} lines are faulty; faults.ndjson names them")
-    if failed > MOST_FAULTY / 10 * max(1, orders["in_scope"]):
-        told.append(f"{failed} orders could not be decided because of a defect of this service")
-    if summary["servers"] > 1:
-        told.append("references to patients name several servers, whose ids may be those of other patients")
-    return told
-
-
-def _rate(per: int, part: int, whole: int) -> float | None:
-    return round(per * part / whole, 3) if whole else None
-
-
-def _shown(counts: Mapping[str, int]) -> dict[str, int | str]:
-    return {name: small(number) for name, number in sorted(counts.items(), key=lambda item: (-item[1], item[0]))}
+def _about(number: int) -> str:
+    """Return words for a count that is larger than another, though by no more than a small one."""
+    return f"{number:,} to {number + SMALLEST - 1:,}" if number >= SMALLEST else f"below {2 * SMALLEST - 1}"
 
 
 def _per_week(cards: Iterable[Decision]) -> dict[str, float] | None:
-    """Return cards of one clinician in one week that has any: median, 90th percentile, most."""
+    """Return cards of one clinician in one week that has any: median, 90th percentile, most.
+
+    None where there are few such weeks.
+    """
     weeks = Counter(
         (row["clinician"], date.fromisoformat(row["day"]).isocalendar()[:2]) for row in cards if row["clinician"]
     )
     counts = sorted(weeks.values())
-    if not counts:
+    if len(counts) < SMALLEST:
         return None
     at = {"median": 0.5, "p90": 0.9, "most": 1.0}
     return {name: counts[min(len(counts) - 1, int(share * len(counts)))] for name, share in at.items()}
 
 
-def _by_rule(decided: Sequence[Decision], cards: Iterable[Decision]) -> list[dict[str, Any]]:
+def _by_rule(decided: Sequence[Decision], cards: Collection[Decision], with_card: Shown) -> list[dict[str, Any]]:
     orders = Counter((row["guideline"], row["rule"], row["indicator"]) for row in decided)
-    shown = Counter((row["guideline"], row["rule"]) for row in cards)
-    return [
-        {
-            "guideline": guideline, "rule": rule, "indicator": indicator, "orders": small(number),
-            "cards": small(shown[guideline, rule]),
-            "cards_per_100_in_scope": _rate(100, shown[guideline, rule], len(decided))
-            if shown[guideline, rule] >= SMALLEST else None,
-        }
-        for (guideline, rule, indicator), number in sorted(orders.items())
-    ]  # fmt: skip
+    number = Counter((row["guideline"], row["rule"]) for row in cards)
+    told = cells({f"{guideline}/{rule} {kind}": count for (guideline, rule, kind), count in orders.items()})
+    of_cards = cells({f"{guideline}/{rule}": number[guideline, rule] for guideline, rule, _ in orders})
+    found = []
+    for guideline, rule, kind in sorted(orders):
+        mine = told[f"{guideline}/{rule} {kind}"]
+        # As nearly every order of a rule with a card has one, cards tell orders.
+        hidden = mine if isinstance(mine, str) else with_card if isinstance(with_card, str) else None
+        shown = of_cards[f"{guideline}/{rule}"] if hidden is None or kind == rows.SILENT else hidden
+        found.append(
+            {
+                "guideline": guideline, "rule": rule, "indicator": kind, "orders": mine, "cards": shown,
+                "cards_per_100_in_scope": rate(100, number[guideline, rule], len(decided), shown),
+            }
+        )  # fmt: skip
+    return found
 
 
-def _by_month(decided: Sequence[Decision], kind: Callable[[Decision], str]) -> dict[str, dict[str, int | str]]:
+def _by_month(decided: Sequence[Decision]) -> dict[str, dict[str, Shown]]:
     months: dict[str, Counter[str]] = defaultdict(Counter)
     for row in decided:
-        months[row["day"][:7]][kind(row)] += 1
-    return {month: _shown(months[month]) for month in sorted(months)}
+        months[row["day"][:7]][row["indicator"]] += 1
+    return grid({month: months[month] for month in sorted(months)})
 
 
 def _ranked(names: Iterable[str]) -> dict[str, Any]:
     """Return the most frequent names with their counts, and the rest as one."""
     counts = Counter(names)
     unknown = counts.pop("", 0)
-    shown = counts.most_common(_SHOWN)
-    rest = sum(counts.values()) - sum(number for _, number in shown)
-    return {"shown": {name[:12]: small(number) for name, number in shown}, "rest": rest, "unknown": unknown}
+    most = dict(counts.most_common(_SHOWN))
+    told = cells({**most, "rest": sum(counts.values()) - sum(most.values()), "unknown": unknown})
+    rest, none = told.pop("rest"), told.pop("unknown")
+    return {"shown": {name[:12]: number for name, number in told.items()}, "rest": rest, "unknown": none}
 
 
-def _repeats(carded: Sequence[Decision]) -> dict[str, int]:
+def _repeats(carded: Sequence[Decision]) -> dict[str, Shown]:
     """Return how many cards say what one said before, by patient, rule and codes: at most so many are withheld."""
     series: dict[tuple[str, ...], set[tuple[str, str]]] = defaultdict(set)
     for row in carded:
@@ -195,30 +167,33 @@ def _repeats(carded: Sequence[Decision]) -> dict[str, int]:
         for days in series.values()
         for before, after in pairwise(sorted(days))
     ]
-    return {
-        name: sum(gap <= days for gap in gaps) for name, days in (("1_day", 1), ("30_days", 30), ("12_months", 365))
-    }
+    periods = {"1_day": 1, "30_days": 30, "12_months": 365}
+    counts = {name: sum(gap <= days for gap in gaps) for name, days in periods.items()}
+    return nested(counts, sum(len(days) for days in series.values()))
 
 
-def _carried_out(decided: Sequence[Decision]) -> dict[str, int]:
+def _carried_out(decided: Sequence[Decision]) -> dict[str, Shown]:
     """Return what became of orders that would have had a warning: bounds for what a warning could change."""
     warned = [row for row in decided if row["indicator"] == "warning"]
     return {
-        "warned": len(warned),
-        "done": sum(row["done"] for row in warned),
-        "revoked": sum(row["status"] == "revoked" for row in warned),
+        "warned": part(len(warned), len(decided)),
+        "done": part(sum(row["done"] for row in warned), len(warned)),
+        "revoked": part(sum(row["status"] == "revoked" for row in warned), len(warned)),
     }
 
 
 def _missing(decided: Sequence[Decision]) -> dict[str, Any]:
     names = Counter(name for row in decided for name in row["missing"])
-    by_month = Counter(row["day"][:7] for row in decided if row["missing"] or not row["problems"])
+    months: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in decided:
+        months[row["day"][:7]]["missing" if row["missing"] or not row["problems"] else "there"] += 1
+    by_month = grid({month: months[month] for month in sorted(months)})
     return {
-        "not_available": _shown(names),
-        "unreadable": sum(row["unreadable"] for row in decided),
-        "uncoded": sum(row["uncoded"] for row in decided),
-        "no_problems": sum(not row["problems"] for row in decided),
-        "by_month": {month: small(number) for month, number in sorted(by_month.items())},
+        "not_available": {name: part(number, len(decided)) for name, number in sorted(names.items())},
+        "unreadable": part(sum(row["unreadable"] for row in decided), len(decided)),
+        "uncoded": part(sum(row["uncoded"] for row in decided), len(decided)),
+        "no_problems": part(sum(not row["problems"] for row in decided), len(decided)),
+        "by_month": {month: told.get("missing", 0) for month, told in by_month.items()},
     }
 
 
@@ -227,8 +202,14 @@ def _uncertain(decided: Sequence[Decision]) -> dict[str, Any]:
     differ = [row for row in doubtful if row["other_rule"] != row["rule"]]
     causes = Counter(cause for row in doubtful for cause in row["causes"])
     differing = Counter(cause for row in differ for cause in row["causes"])
-    by_cause = {cause: {"orders": small(n), "differ": small(differing[cause])} for cause, n in sorted(causes.items())}
-    return {"orders": len(doubtful), "differ": len(differ), "by_cause": by_cause}
+    return {
+        "orders": part(len(doubtful), len(decided)),
+        "differ": part(len(differ), len(doubtful)),
+        "by_cause": {
+            cause: {"orders": part(number, len(doubtful)), "differ": part(differing[cause], number)}
+            for cause, number in sorted(causes.items())
+        },
+    }
 
 
 def _history(found: Sequence[Decision], decided: Sequence[Decision]) -> dict[str, Any]:
@@ -238,39 +219,49 @@ def _history(found: Sequence[Decision], decided: Sequence[Decision]) -> dict[str
             for told in row[name]:
                 kind, _, number = told.rpartition("=")
                 into[kind] += int(number)
+    deciding = sum(row["deciding"] for row in decided)
     return {
-        "recorded_later": dict(sorted(later.items())),
-        "copies": dict(sorted(copies.items())),
-        "deciding": sum(row["deciding"] for row in decided),
-        "deciding_changed_later": sum(row["deciding_changed"] for row in decided),
-        "orders_in_utc": sum(row["in_utc"] for row in decided),
+        "recorded_later": {kind: small(number) for kind, number in sorted(later.items())},
+        "copies": {how: small(number) for how, number in sorted(copies.items())},
+        "in_error": small(sum(row["in_error"] for row in decided)),
+        "deciding": small(deciding),
+        "deciding_changed_later": part(sum(row["deciding_changed"] for row in decided), deciding),
+        "orders_in_utc": part(sum(row["in_utc"] for row in decided), len(decided)),
     }
 
 
 def _codes(decided: Sequence[Decision]) -> dict[str, tuple[str, str]]:
-    """Return the first and last month in which each code was ordered."""
+    """Return the first and last month in which each code was ordered that was ordered more than a few times."""
     months: dict[str, list[str]] = defaultdict(list)
     for row in decided:
         for code in row["codes"]:
             months[code].append(row["day"][:7])
-    return {code: (min(days), max(days)) for code, days in sorted(months.items())}
+    return {code: (min(days), max(days)) for code, days in sorted(months.items()) if len(days) >= SMALLEST}
 
 
 def _change(decided: Sequence[Decision]) -> dict[str, Any]:
     """Return what the compared folder decides otherwise: a matrix, warnings apart, and the facts that differ."""
-    pairs = Counter((row["rule"], row["indicator"], row["rule_b"], row["indicator_b"]) for row in decided)
-    changed = [row for row in decided if (row["rule"], row["indicator"]) != (row["rule_b"], row["indicator_b"])]
-    facts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for row in changed:
-        new = set(row["facts_b"])
-        facts[row["rule"], row["rule_b"]].update(fact.split("=")[0] for fact in row["facts"] if fact not in new)
+    pairs: dict[str, Counter[str]] = defaultdict(Counter)
+    facts: dict[tuple[str, str], set[str]] = defaultdict(set)
+    changed = []
+    for row in decided:
+        old, new = (f"{row['rule' + b] or 'not in scope'} ({row['indicator' + b] or '-'})" for b in ("", "_b"))
+        pairs[old][new] += 1
+        if old != new:
+            changed.append(row)
+            facts[old, new] |= {fact.split("=")[0] for fact in set(row["facts"]) - set(row["facts_b"])}
+    told = grid({old: pairs[old] for old in sorted(pairs)})
+    number = part(len(changed), len(decided))
     return {
-        "changed": len(changed),
-        "warnings": {"gained": sum(r["indicator_b"] == "warning" != r["indicator"] for r in changed),
-                     "lost": sum(r["indicator"] == "warning" != r["indicator_b"] for r in changed)},
+        "changed": number,
+        "warnings": {
+            "gained": part(sum(row["indicator_b"] == "warning" != row["indicator"] for row in changed), len(changed)),
+            "lost": part(sum(row["indicator"] == "warning" != row["indicator_b"] for row in changed), len(changed)),
+        },
         "matrix": [
-            {"old": a, "was": was, "new": b, "becomes": becomes, "orders": small(number), "facts": sorted(facts[a, b])}
-            for (a, was, b, becomes), number in sorted(pairs.items())
+            {"old": old, "new": new, "orders": told[old][new], "facts": sorted(facts[old, new])}
+            for old in told
+            for new in sorted(told[old])
         ],
-        "orders": sorted(row["order"] for row in changed)[:1000],
-    }  # fmt: skip
+        "orders": sorted(row["order"] for row in changed)[:1000] if isinstance(number, int) else [],
+    }

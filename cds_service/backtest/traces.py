@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cds_service.backtest import rows
+from cds_service.backtest.cells import SMALLEST
 
 _OF_EACH_RULE = 2
 
 
 def choose(found: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, Any]]:
-    """Return traces: two of each rule, then orders that another version decides otherwise or that are uncertain.
+    """Return traces: two of each rule, one of a rare one, then orders that change or are uncertain, then others.
 
     Args:
         found: the decisions.
@@ -25,12 +26,15 @@ def choose(found: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, Any]
     shuffled = sorted(
         (row for row in found if row["outcome"] == rows.DECIDED and row["rule"]), key=lambda row: row["order"]
     )
-    seen = Counter[str]()
+    seen, number = Counter[str](), Counter(row["guideline"] + row["rule"] for row in shuffled)
     first, second, rest = [], [], []
     for row in shuffled:
-        seen[row["guideline"] + row["rule"]] += 1
-        if seen[row["guideline"] + row["rule"]] <= _OF_EACH_RULE:
+        name = row["guideline"] + row["rule"]
+        seen[name] += 1
+        if seen[name] <= (_OF_EACH_RULE if number[name] >= SMALLEST else 1):
             first.append(row)
+        elif number[name] < SMALLEST:
+            continue  # how many traces there are shall not tell how many orders
         elif (row["rule_b"] and row["rule_b"] != row["rule"]) or row["other_rule"] != row["rule"]:
             second.append(row)
         else:

@@ -114,9 +114,9 @@ def backtest(export: Path, out: Path, engine: str, master: str, traces: int, str
     except OSError as failure:
         click.echo(f"Cannot go on: {failure.strerror or 'a file cannot be read or written'}", err=True)
         raise SystemExit(EXIT_REFUSED) from None
-    orders = found["orders"]
-    click.echo(f"{orders['decided']:,} of {orders['in_scope']:,} orders in scope decided, of {orders['all']:,} in all")
-    click.echo(f"{found['cards']:,} cards, {found['cards_per_1000_orders'] or 0:.1f} per 1,000 orders of all kinds")
+    orders = {name: f"{count:,}" if isinstance(count, int) else count for name, count in found["orders"].items()}
+    click.echo(f"{orders['decided']} of {orders['in_scope']} orders in scope decided, of {orders['all']} in all")
+    click.echo(f"{found['cards']} cards, {found['cards_per_1000_orders'] or '-'} per 1,000 orders of all kinds")
     click.echo(f"Written: {out / 'report.html'}")
     for reason in found["refused"]:
         click.echo(f"Not to be relied on: {reason}", err=True)
@@ -149,7 +149,10 @@ def _plan(export: Path, out: Path, load: Callable[[], Versions], settings: Setti
         first=day(told["first"]),
         last=day(told["last"]),
     )
-    return Plan(export, out, files, setup, told["processes"], memory=told["memory"], verify=told["verify"])
+    return Plan(
+        export, out, files, setup, told["processes"],
+        memory=told["memory"], verify=told["verify"], site_key=bool(settings.hash_key),
+    )  # fmt: skip
 
 
 def _job(engine: str, master: str) -> tuple[Any, Any]:
