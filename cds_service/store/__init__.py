@@ -1,1 +1,1 @@
-"""What outlives a call: the only room that knows SQL."""
+"""Stored data: the only package that uses SQL."""

@@ -1,4 +1,4 @@
-"""One database for all worker processes: SQLite by default, PostgreSQL by URL; brought up to date when first used."""
+"""One database for all worker processes: SQLite by default, PostgreSQL by URL; migrated when first used."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ HEAD = "0004"
 """The newest migration; a test compares it with the files. Versions sort as text."""
 
 BACK_TO = ("0002", "0003")
-"""Schemas of versions before, to which the tables can be taken back without losing a record."""
+"""Schemas of earlier versions to which the tables can be downgraded without losing a record."""
 
 CONNECT_SECONDS = 2
 STATEMENT_MILLISECONDS = 10_000
 REST_SECONDS = 0.5
-"""After a connection failed none is tried for this long, so that not every caller waits for one in turn."""
+"""After a failed connection no other is tried for this long, so that not every caller waits for a timeout."""
 
 _REFUSALS = (DataError, IntegrityError, ProgrammingError, InterfaceError, CompileError)
-"""What the database, or the way to it, says to rows that it does not take: trying again does not help."""
+"""Errors for rows that the database or its driver rejects: trying again does not help."""
 
 _NEWER = "a newer version of this service made the database"
 
@@ -54,7 +54,7 @@ def database_url(address: str) -> URL:
     """Read a database URL.
 
     Raises:
-        ValueError: it is none, or of a database we do not serve.
+        ValueError: it is not a URL, or names an unsupported database.
     """
     try:
         url = make_url(address)
@@ -68,7 +68,7 @@ def database_url(address: str) -> URL:
 
 
 def shown(address: str) -> str:
-    """Return a database URL without what is secret in it, for people to read; nothing of one that cannot be read."""
+    """Return a database URL without its secrets, for display; "" for a URL that cannot be parsed."""
     try:
         url = make_url(address)
     except ArgumentError:
@@ -78,13 +78,13 @@ def shown(address: str) -> str:
 
 
 class Database:
-    """The database, as all parts of one process share it."""
+    """The database, shared by everything in one process."""
 
     def __init__(self, address: str) -> None:
-        """Prepare; nothing is opened yet.
+        """Prepare the engine without opening a connection.
 
         Raises:
-            SettingsError: the address is none. The reason is left out, because it can quote a password.
+            SettingsError: the address is invalid. The reason is left out, because it can quote a password.
         """
         try:
             self._engine = _engine(database_url(address))
@@ -97,7 +97,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection for reading.
+        """Provide a connection for reading.
 
         Raises:
             StoreUnavailable: the database does not answer, or a newer version of this service made it.
@@ -108,11 +108,11 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give a connection whose writes are kept together when the block ends, or not at all.
+        """Provide a connection whose writes are committed together when the block ends, or not at all.
 
         Raises:
-            StoreUnavailable: the database does not answer, or a newer version made it; nothing was kept.
-            StoreRefused: it does not take what was written; nothing was kept.
+            StoreUnavailable: the database does not answer, or a newer version made it; nothing was stored.
+            StoreRefused: it rejected what was written; nothing was stored.
         """
         self._bring_up_to_date()
         with self._transaction() as connection:
@@ -120,12 +120,12 @@ class Database:
 
     @contextmanager
     def remembering(self) -> Iterator[Connection]:
-        """Give a connection for used tokens, as writing does, in a database of a newer version too.
+        """Provide a connection for used tokens, like `writing`, but also in a database of a newer version.
 
-        Their table is the same in all versions, so that going back to the version before refuses nobody.
+        Their table is the same in all versions, so that a rollback does not refuse anyone.
 
         Raises:
-            StoreUnavailable: the database does not answer, or has no such table; nothing was kept.
+            StoreUnavailable: the database does not answer, or has no such table; nothing was stored.
         """
         with suppress(StoreIsNewer):
             self._bring_up_to_date()
@@ -133,10 +133,10 @@ class Database:
             yield connection
 
     def require(self) -> None:
-        """Bring the tables up to date, and read from them.
+        """Migrate the tables, and read from them.
 
         Raises:
-            StoreUnavailable: as reading does.
+            StoreUnavailable: as in `reading`.
         """
         with self.reading() as connection:
             connection.execute(select(used_tokens.c.token).limit(1))
@@ -163,7 +163,7 @@ class Database:
         self._engine.dispose()
 
     def _bring_up_to_date(self) -> None:
-        """Migrate the tables once in a process; those who waited for a try in vain do not try again at once."""
+        """Migrate the tables once per process; callers that waited for a failed attempt do not retry immediately."""
         if self._current:
             return
         with self._migrating:
@@ -198,7 +198,7 @@ class Database:
 
     @contextmanager
     def _named_failures(self) -> Iterator[None]:
-        """Turn what the database says into our own errors, by its kind: its words quote values and addresses."""
+        """Translate database errors to our own by kind, because their messages quote values and addresses."""
         try:
             yield
         except SQLAlchemyError as failure:
@@ -219,10 +219,10 @@ class Database:
 
 
 def bring_up_to_date(address: str) -> None:
-    """Bring the tables of a database up to date, and leave no connection.
+    """Migrate the tables of a database, and leave no connection open.
 
     Raises:
-        SettingsError: the address is none.
+        SettingsError: the address is invalid.
         StoreUnavailable: the database does not answer, or a newer version of this service made it.
     """
     database = Database(address)
@@ -233,7 +233,7 @@ def bring_up_to_date(address: str) -> None:
 
 
 def take_back(database: Database, schema: str) -> None:
-    """Take the tables back to a schema of a version before, so that it can use them; nothing that was kept is lost.
+    """Downgrade the tables to the schema of an earlier version, without losing records.
 
     Raises:
         StoreUnavailable: the database does not answer, or a newer version of this service made it.
@@ -258,7 +258,7 @@ def _engine(url: URL) -> Engine:
 
 
 def _migrate(connection: Connection) -> None:
-    """Bring the tables up to date. Processes that start together do so one after the other."""
+    """Migrate the tables. Processes that start together take turns."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
     known = connection.dialect.has_table(connection, "alembic_version")
@@ -267,21 +267,21 @@ def _migrate(connection: Connection) -> None:
         return
     if version is not None and version > HEAD:
         raise StoreIsNewer(_NEWER)
-    # Only here: loading Alembic takes a fifth of a second, and most starts find everything in place.
+    # Imported here, because Alembic takes a fifth of a second to load and most starts have nothing to migrate.
     from alembic.command import upgrade  # noqa: PLC0415
 
     upgrade(_migrations(connection), "head")
 
 
 def _migrations(connection: Connection) -> Config:
-    """Return what Alembic needs to know, for changes of the tables in the connection's transaction."""
+    """Return Alembic's configuration for migrating within the connection's transaction."""
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL statement_timeout = 0"))  # tables that have grown take their time
+        connection.execute(text("SET LOCAL statement_timeout = 0"))  # large tables take long
     else:
-        connection.execute(text("PRAGMA defer_foreign_keys=ON"))  # a table is changed by making it anew
+        connection.execute(text("PRAGMA defer_foreign_keys=ON"))  # SQLite changes a table by recreating it
     return config

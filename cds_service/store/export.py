@@ -1,4 +1,4 @@
-"""Feedback with the card it is about, entry by entry, for analysis elsewhere."""
+"""Exports feedback with its cards, entry by entry, for analysis elsewhere."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cds_service.store.period import Period
 from cds_service.store.tables import calls, cards, feedback, suggestions
 
 AT_ONCE = 1000
-"""Entries, or names of suggestions, that are asked for together; databases bound the values of one statement."""
+"""Entries or suggestion names per query; databases limit the number of values in a statement."""
 
 
 def feedback_entries(database: Database, period: Period) -> Iterator[dict[str, Any]]:
-    """Yield the feedback of a period, the oldest first.
+    """Yield the feedback of a period, oldest first.
 
     Each entry has `received`, `service`, `card`, `outcome`, `outcomeTimestamp`, `matched`; where there are any
     `acceptedSuggestions` (id, and name where known), `reason` (system, code), `comment`; and, where the card is known,

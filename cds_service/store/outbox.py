@@ -1,4 +1,4 @@
-"""Files on this machine to which each record is appended before its answer, and which go once the database has them."""
+"""The outbox: files to which each record is appended before its answer, deleted once the database has them."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from cds_service.errors import SettingsError, StoreUnavailable
 FOLDER = "cds-outbox"
 
 MOST_BYTES = 64 * 1024 * 1024
-"""What one process may have waiting: about 100,000 calls."""
+"""Limit for one process: about 100,000 calls."""
 
 MOST_REFUSED_BYTES = 1024 * 1024
-"""What is kept for people to look at after the database refused it."""
+"""Limit for records that the database refused, kept for inspection."""
 
 MOST_AT_ONCE = 500
-"""Records that are forwarded together."""
+"""Records forwarded together."""
 
 
 class Outbox:
-    """Records on their way to the database, a line each.
+    """Records on their way to the database, one per line.
 
-    A process appends to a file of its own, which it holds locked. A file that nobody holds is complete, because its
-    process is done with it or has ended: whoever locks it forwards and removes it. So an append survives the end of its
-    process, also by kill -9; a durable one survives a power cut as well.
+    Each process appends to its own file, which it keeps locked. A file without a lock is complete, because its process
+    closed it or ended: the next process that locks it forwards and deletes it. So a record survives the end of its
+    process, even by kill -9; a durable one also survives a power cut.
     """
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
-        """Make the folder of the files where there is none.
+        """Create the folder of the files if it does not exist.
 
         Raises:
-            SettingsError: it can neither be written nor made.
+            SettingsError: it can be neither written nor created.
         """
         self._folder = folder / FOLDER
         self._most_bytes = most_bytes
@@ -50,10 +50,10 @@ class Outbox:
             raise SettingsError(f"CDS_DATA_FOLDER: {FOLDER} can neither be written nor made there")
 
     def append(self, record: bytes, *, durable: bool = False) -> None:
-        """Keep a record, which holds no line break.
+        """Append a record, which must not contain a line break.
 
         Raises:
-            StoreUnavailable: the file cannot be written, or is full; nothing was kept.
+            StoreUnavailable: the file cannot be written, or is full; nothing was stored.
         """
         line = record + b"\n"
         with _named_failures():
@@ -71,10 +71,10 @@ class Outbox:
                 _sync(file, self._folder)
 
     def forward(self, write: Callable[[Sequence[bytes]], None]) -> None:
-        """Have everything written that waits here, but for what other processes still hold; the oldest first.
+        """Forward everything that waits, oldest first, except files that other processes still hold.
 
         Args:
-            write: is given some records; what it raises leaves them, and all after them, where they are.
+            write: takes some records; if it raises, these and all later ones stay.
 
         Raises:
             StoreUnavailable: a file cannot be read or removed.
@@ -87,7 +87,7 @@ class Outbox:
                     _forward_file(path, write)
 
     def release(self) -> bool:
-        """Let go of this process's file, so that it can be forwarded; return whether there was one."""
+        """Close this process's file, so that it can be forwarded; return whether there was one."""
         with self._appending:
             if self._file is None:
                 return False
@@ -96,7 +96,7 @@ class Outbox:
             return True
 
     def set_aside(self, records: Iterable[bytes]) -> None:
-        """Keep records that the database refused, as long as there is room, for people to look at.
+        """Keep records that the database refused for inspection, up to a limit.
 
         Raises:
             StoreUnavailable: the file cannot be written.
@@ -125,7 +125,7 @@ class Outbox:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             if _locked(file):
                 return file
-            os.close(file)  # another process found it, and took it for one that was left
+            os.close(file)  # another process took it for an abandoned one
 
 
 def _forward_file(path: Path, write: Callable[[Sequence[bytes]], None]) -> None:
@@ -137,7 +137,7 @@ def _forward_file(path: Path, write: Callable[[Sequence[bytes]], None]) -> None:
 
 
 def _locked(file: int) -> bool:
-    """Lock a file for as long as it is open; return whether it is locked now, and has not been removed meanwhile."""
+    """Lock a file until it is closed; return whether it is now locked and was not deleted in the meantime."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -146,7 +146,7 @@ def _locked(file: int) -> bool:
 
 
 def _sync(file: int, folder: Path) -> None:
-    """Return when a file and its name are on the disk; close it."""
+    """Return once a file and its name are on disk, and close it."""
     names = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(file)

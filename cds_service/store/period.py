@@ -1,4 +1,4 @@
-"""Which calls and feedback are meant: from a day to a day, of one service or of all."""
+"""A range of days, for one service or all, that selects calls and feedback."""
 
 from __future__ import annotations
 

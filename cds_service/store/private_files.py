@@ -1,4 +1,4 @@
-"""Files and folders that nobody but this user may read, and a look at those that others made."""
+"""Creates files and folders that only this user can read, and finds those that others can read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cds_service.errors import SettingsError
 
 
 def data_folder(path: str) -> Path:
-    """Return the folder for what belongs to this machine, made with mode 0700 where there is none.
+    """Return the data folder, created with mode 0700 if it does not exist.
 
     Raises:
-        SettingsError: it can neither be written nor made.
+        SettingsError: it can be neither written nor created.
     """
     folder = Path(path)
     with suppress(OSError):
@@ -25,14 +25,14 @@ def data_folder(path: str) -> Path:
 
 
 def make_private(path: str) -> None:
-    """Make an empty file with mode 0600, unless it is there or cannot be made.
+    """Create an empty file with mode 0600, unless it exists or cannot be created.
 
-    A file that is there is not even opened: closing it would take SQLite's locks from this process.
+    An existing file is not even opened: closing it would release SQLite's locks of this process.
     """
     with suppress(OSError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def open_to_everybody(paths: Iterable[Path]) -> list[Path]:
-    """Return which of some files and folders every user of this machine may read or write."""
+    """Return the files and folders that every user of this machine can read or write."""
     return [path for path in paths if path.exists() and path.stat().st_mode & 0o006]

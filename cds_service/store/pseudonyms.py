@@ -1,4 +1,4 @@
-"""Keyed hashes: the same patient has the same one, and whoever has the database but not the key learns nothing."""
+"""Keyed hashes in place of ids: equal for the same patient, and meaningless without the key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cds_service.errors import SettingsError
 
 KEY_FILE = "cds-hash.key"
 SHORTEST_KEY = 16
-"""Characters that a key must have at least."""
+"""Minimum length of a key, in characters."""
 
 
 class Pseudonyms:
@@ -21,16 +21,16 @@ class Pseudonyms:
         self._key = hashlib.sha256(key.encode()).digest()
 
     def of(self, *parts: str) -> str:
-        """Return the keyed hash of an identifier with what makes it unique: 32 hexadecimal digits."""
+        """Return the keyed hash of an identifier and its scope: 32 hexadecimal digits."""
         message = "\0".join(parts).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(message, key=self._key, digest_size=16).hexdigest()
 
 
 def own_key(folder: Path) -> str:
-    """Return this machine's own key, made once and kept in a file that only its user can read.
+    """Return this machine's key, created once in a file that only its user can read.
 
     Raises:
-        SettingsError: the file can neither be read nor made.
+        SettingsError: the file can be neither read nor created.
     """
     path = folder / KEY_FILE
     try:
@@ -45,13 +45,13 @@ def own_key(folder: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Make the key file, complete before it has its name: whoever starts at the same time reads all of it or none."""
+    """Create the key file under a temporary name, so that a process that starts now reads all of it or nothing."""
     unfinished = path.with_suffix(f".{secrets.token_hex(8)}")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
     try:
         os.link(unfinished, path)
     except FileExistsError:
-        pass  # another process was faster, and its key counts
+        pass  # another process was first, so its key is used
     finally:
         unfinished.unlink()

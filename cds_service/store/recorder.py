@@ -1,4 +1,4 @@
-"""Keeps records: each goes to the outbox before its answer, and a thread forwards them to the database."""
+"""Stores records: each goes to the outbox before its answer, and a thread forwards them to the database."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ END_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who hears what becomes of records.
+    """Callbacks for failures and losses.
 
     Attributes:
-        failed: a write or read failed; given what was tried: outbox, forward, repeats or purge.
-        lost: so many records could be kept nowhere, or were refused by the database.
+        failed: a read or write failed; takes the operation: outbox, forward, repeats or purge.
+        lost: takes how many records could not be stored anywhere, or were refused by the database.
     """
 
     failed: Callable[[str], None]
@@ -43,7 +43,7 @@ class Watch:
 
 
 class Recorder:
-    """Keeps records of calls and feedback. The database delays or fails nobody's answer."""
+    """Stores records of calls and feedback without letting the database delay or fail an answer."""
 
     def __init__(
         self, database: Database, outbox: Outbox, watch: Watch, daily: Callable[[], None] | None = None
@@ -51,10 +51,10 @@ class Recorder:
         """Prepare.
 
         Args:
-            database: where records belong.
-            outbox: where they wait until they are there.
-            watch: hears of failures and losses.
-            daily: done once a day by the thread, such as removing what is too old.
+            database: the destination of records.
+            outbox: where they wait until then.
+            watch: callbacks for failures and losses.
+            daily: a task the thread runs once a day, such as deleting old records.
         """
         self._database = database
         self._outbox = outbox
@@ -67,12 +67,12 @@ class Recorder:
         self._next_day = 0.0
 
     def start(self) -> None:
-        """Start the thread if this process has none yet: worker processes are forked after the application is made."""
+        """Start the thread if this process has none yet, because worker processes are forked after startup."""
         if self._process == os.getpid():
             return
         with self._starting:
             if self._process != os.getpid():
-                # Made only now: Python takes every thread that was made before a fork for one that has ended.
+                # Created only now, because after a fork Python treats earlier threads as ended.
                 self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
                 self._thread.start()
                 self._process = os.getpid()
@@ -80,12 +80,12 @@ class Recorder:
 
     @property
     def ended(self) -> bool:
-        """Return whether the thread has ended though the process goes on: a defect, after which records only wait."""
+        """Return whether the thread ended although the process runs: a defect, after which records only wait."""
         thread = self._own_thread
         return thread is not None and not thread.is_alive() and not self._ending.is_set()
 
     def record(self, call: CallRecord) -> None:
-        """Keep a call. Never raises: what cannot be kept is counted as lost."""
+        """Store a call. Never raises: a record that cannot be stored is counted as lost."""
         self.start()
         try:
             self._outbox.append(orjson.dumps(call.rows()))
@@ -94,10 +94,10 @@ class Recorder:
             self._lose(1, "the outbox did not take it")
 
     def keep(self, entries: Sequence[FeedbackRecord], received: datetime) -> None:
-        """Keep feedback, all of it, on the disk when this returns.
+        """Store all entries of feedback; they are on disk when this returns.
 
         Raises:
-            Unavailable: nothing is kept, and the client should send again.
+            Unavailable: nothing was stored, and the client should try again.
         """
         self.start()
         try:
@@ -107,14 +107,14 @@ class Recorder:
             raise Unavailable("Feedback cannot be kept at the moment") from None
 
     def close(self) -> None:
-        """Forward what still waits; called when the process ends."""
+        """Forward the remaining records; called when the process ends."""
         self._ending.set()
         if thread := self._own_thread:
             thread.join(END_SECONDS)
         self._forward()
 
     def settle(self, seconds: float = 60) -> bool:
-        """Wait until the database has everything that was recorded so far; return whether it has."""
+        """Wait until the database has everything recorded so far; return whether it does."""
         until = time.monotonic() + seconds
         while (waiting := self._outbox.waiting()) and time.monotonic() < until:
             time.sleep(0.005)
@@ -133,7 +133,7 @@ class Recorder:
                 self._daily()
 
     def _forward(self) -> bool:
-        """Write what waits to the database; return whether nothing failed."""
+        """Write waiting records to the database; return whether nothing failed."""
         try:
             self._outbox.forward(self._write)
         except StoreUnavailable as failure:
@@ -142,7 +142,7 @@ class Recorder:
         return True
 
     def _write(self, records: Sequence[bytes]) -> None:
-        """Write records to the database; those that it refuses keep no others waiting.
+        """Write records to the database; set aside those that it refuses, so that they do not block others.
 
         Raises:
             StoreUnavailable: the database does not answer.

@@ -1,4 +1,4 @@
-"""What is stored of calls and feedback, as plain data: codes, ids and keyed hashes, never words of a chart."""
+"""Records of calls and feedback as plain data: codes, ids and keyed hashes, never text from a chart."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
-"""Rows by the name of their table; what waits in the outbox and what is written."""
+"""Rows by table name, as they wait in the outbox and are written to the database."""
 
 UNRECOGNISED = "unrecognised"
-"""Kept in the place of a code or id that could as well be free text."""
+"""Stored in place of a code or id that could be free text."""
 
 OTHER = "other"
-"""Kept in the place of a reason's code that the card does not offer: it could as well be a record number."""
+"""Stored in place of a reason code that the card does not offer, because it could be a record number."""
 
 LONGEST_COMMENT = 500
-"""Characters of a comment that are kept, where a site keeps comments at all."""
+"""Longest comment stored, in characters, where a site stores comments."""
 
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _SYSTEM = re.compile(r"(?:https?://|urn:)[A-Za-z0-9./:_#-]{1,200}", re.ASCII)
@@ -32,11 +32,11 @@ class CardRecord:
     """One card of a call.
 
     Attributes:
-        codes: codes of the orders, as far as the guideline knows them, such as 20560.
-        orders: keyed hashes that tell orders of the same thing.
-        grounds: keyed hashes of what decided: the chart entries and the content's version.
-        repeat: withheld, because the same card was overridden a short time before.
-        suggestions: name in the guideline by uuid.
+        codes: codes of the orders that the guideline knows, such as 20560.
+        orders: keyed hashes, equal for orders of the same thing.
+        grounds: keyed hashes of the chart entries and the content version that decided.
+        repeat: whether it was withheld because the same card was recently overridden.
+        suggestions: names in the guideline, by uuid.
     """
 
     uuid: str
@@ -57,9 +57,9 @@ class CallRecord:
         client: issuer of the caller's token, or "".
         patient: keyed hash.
         user: keyed hash.
-        orders: how many orders the guideline has something to say about.
+        orders: how many orders are in the guideline's scope.
         microseconds: time from the request to the answer.
-        missing: prefetch keys that were not available.
+        missing: prefetch keys without data.
         knowledge: version of the content that decided.
     """
 
@@ -118,11 +118,11 @@ class FeedbackRecord:
     """One entry of feedback.
 
     Attributes:
-        outcome_timestamp: when it happened, says the client.
-        told_apart_by: what tells entries about unrecognised cards apart: a keyed hash, or "".
+        outcome_timestamp: when it happened, according to the client.
+        told_apart_by: a keyed hash that distinguishes entries about unrecognized cards, or "".
         suggestions: ids of those that were accepted.
         reason_code: of the override, or "".
-        comment: the clinician's words, where the site keeps them; otherwise None.
+        comment: the clinician's comment where the site stores comments, else None.
     """
 
     service: str
@@ -136,13 +136,13 @@ class FeedbackRecord:
     told_apart_by: str = ""
 
     def key(self) -> str:
-        """Return what makes an entry the same as one that was sent before."""
+        """Return the key that is equal for an entry sent twice."""
         moment = utc(self.outcome_timestamp)
         parts = (self.told_apart_by or self.card, self.outcome, moment, *sorted(self.suggestions))
         return hashlib.sha256("\0".join((*parts, "", self.reason_system, self.reason_code)).encode()).hexdigest()
 
     def rows(self, received: datetime) -> Rows:
-        """Return the row of the entry; what could be free text where a code belongs is not kept."""
+        """Return the row of the entry, without anything that could be free text in place of a code."""
         row = {
             "key": self.key(),
             "received": utc(received),

@@ -1,4 +1,4 @@
-"""What was overridden a short time before, so that the same card is not shown twice."""
+"""Recently overridden cards, so that the same card is not shown twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ASKED_AT = "order-sign"
 """... at this one."""
 
 WAIT_SECONDS = 0.1
-"""How long an answer waits for the database; after that the card is shown again, which is the safe side."""
+"""How long an answer waits for the database; then the card is shown again, which is safe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,15 @@ class Overridden:
 
 
 class Repeats:
-    """Tells which cards of a call would repeat what was overridden."""
+    """Finds the cards of a call that would repeat an overridden one."""
 
     def __init__(self, database: Database, hours: float, failed: Callable[[str], None]) -> None:
         """Prepare.
 
         Args:
             database: where feedback and cards are.
-            hours: for how long an override counts; 0 turns it off.
-            failed: called when the database could not be asked.
+            hours: how long an override counts; 0 turns this off.
+            failed: called when the query failed.
         """
         self._database = database
         self._span = timedelta(hours=hours)
@@ -57,18 +57,18 @@ class Repeats:
     def among(self, patient: str, asked: list[CardRecord], now: datetime) -> frozenset[str]:
         """Return the uuids of the cards that repeat an overridden one: same rule and orders, and nothing new behind it.
 
-        Never raises: when the database cannot be asked in time, nothing is a repeat.
+        Never raises: if the database does not answer in time, no card is a repeat.
 
         Args:
             patient: keyed hash of the patient in context.
-            asked: the cards of the call.
+            asked: the cards to check.
             now: the time of the call.
         """
         asking = self._threads.submit(self._overridden, patient, now)
         try:
             earlier = asking.result(timeout=WAIT_SECONDS)
         except (StoreUnavailable, TookTooLong):
-            asking.cancel()  # where it has not begun yet, nobody needs it any more
+            asking.cancel()  # if it has not begun, it is no longer needed
             self._failed("repeats")
             return frozenset()
         return frozenset(card.uuid for card in asked if _repeats(card, earlier))
@@ -97,7 +97,7 @@ class Repeats:
 
 
 def _repeats(card: CardRecord, earlier: list[Overridden]) -> bool:
-    """Return whether every order of a card was overridden for the same rule, on no less ground than now."""
+    """Return whether every order of a card was overridden for the same rule, with all of its present grounds."""
     covered = frozenset[str]().union(
         *(found.orders for found in earlier if found.rule == card.rule and card.grounds <= found.grounds)
     )

@@ -19,14 +19,14 @@ NO_CLIENT = "(no token asked for)"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Cards that have something in common, and what became of them. A card counts once, accepted before overridden."""
+    """Cards of one group by outcome. A card counts once, as accepted if it was both accepted and overridden."""
 
     name: str
     cards: int = 0
     accepted: int = 0
     overridden: int = 0
     repeats: int = 0
-    """Cards withheld, because they would have repeated what was overridden; not among `cards`."""
+    """Cards withheld as repeats of an overridden one; not among `cards`."""
 
     @property
     def no_response(self) -> int:
@@ -39,11 +39,11 @@ class Report:
     """The figures of one period.
 
     Attributes:
-        orders: orders that the guidance covers.
-        median_milliseconds: of the time from request to answer; None without calls.
+        orders: orders in scope.
+        median_milliseconds: median time from request to answer; None without calls.
         unmatched: feedback entries about cards that are not known.
-        reasons: codes of override reasons with how often each was given, most frequent first.
-        weeks: by the Monday they begin with, the earliest first.
+        reasons: codes of override reasons with their counts, most frequent first.
+        weeks: by their Monday, earliest first.
     """
 
     period: Period
@@ -63,18 +63,18 @@ class Report:
 
     @property
     def cards_per_100_orders(self) -> float | None:
-        """Return how many cards 100 orders got that the guidance covers; None without orders."""
+        """Return cards per 100 orders in scope; None without orders."""
         return 100 * self.total.cards / self.orders if self.orders else None
 
     @property
     def cards_per_1000_calls(self) -> float | None:
-        """Return how many cards 1,000 calls got; None without calls."""
+        """Return cards per 1,000 calls; None without calls."""
         return 1000 * self.total.cards / self.calls if self.calls else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """Cards that are alike in everything that is counted."""
+    """Cards that are equal in everything the report groups by."""
 
     rule: str
     service: str
@@ -117,7 +117,7 @@ def report(database: Database, period: Period) -> Report:
 
 
 def _cells(connection: Connection, period: Period) -> list[_Cell]:
-    # accepted sorts before overridden: a card that got both was accepted in the end or the beginning, and of use.
+    # "accepted" sorts before "overridden": a card with both outcomes was accepted at some point, so it was useful.
     answered = (
         select(feedback.c.card, func.min(feedback.c.outcome).label("outcome")).group_by(feedback.c.card).subquery()
     )
@@ -139,7 +139,7 @@ def _cells(connection: Connection, period: Period) -> list[_Cell]:
 
 
 def _calls(connection: Connection, period: Period) -> tuple[dict[str, int], int]:
-    """Return calls by week, and how many orders they were about."""
+    """Return calls by week, with their orders in scope."""
     day = func.substr(calls.c.received, 1, 10)
     query = (
         select(day, func.count(), func.sum(calls.c.orders))
@@ -155,7 +155,7 @@ def _calls(connection: Connection, period: Period) -> tuple[dict[str, int], int]
 
 
 def _durations(connection: Connection, period: Period) -> list[tuple[int, int]]:
-    """Return how many calls took so many tenths of a millisecond, the shortest first."""
+    """Return counts of calls by duration in tenths of a millisecond, shortest first."""
     tenths = calls.c.microseconds // 100
     query = (
         select(tenths, func.count())
@@ -187,7 +187,7 @@ def _reasons(connection: Connection, period: Period) -> dict[str, int]:
 
 
 def _groups(cells: Iterable[_Cell], name: Callable[[_Cell], str], also: Iterable[str] = ()) -> tuple[Group, ...]:
-    """Add cells up by what they have in common, in order of name; `also` names groups that are there without cards."""
+    """Add up cells by group, in order of name; `also` names groups to include without cards."""
     sums: dict[str, Counter[str]] = {key: Counter() for key in also}
     for cell in cells:
         counts = sums.setdefault(name(cell), Counter())
@@ -207,7 +207,7 @@ def _week(day: str) -> str:
 
 
 def _quantile(durations: Sequence[tuple[int, int]], share: float) -> float | None:
-    """Return the duration in milliseconds that the share of the calls does not exceed."""
+    """Return the percentile of the durations, in milliseconds."""
     wanted = share * sum(number for _, number in durations)
     reached: Any = 0
     for duration, number in durations:

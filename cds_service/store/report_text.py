@@ -19,11 +19,11 @@ GROUPINGS = (
     ("By client", "client", "by_client"),
     ("By week", "week from", "weeks"),
 )
-"""Title, heading of the first column, and field of a report, in the order in which they are told."""
+"""Title, heading of the first column, and field of a report, in order of display."""
 
 
 def period_in_words(report: Report) -> str:
-    """Return which days and service a report is about."""
+    """Return the days and service that a report covers."""
     first, last = report.period.first, report.period.last
     days = {
         (False, False): "all days",

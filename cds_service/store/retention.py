@@ -1,4 +1,4 @@
-"""Removes what is older than a site wants to keep, and not more because a clock is wrong."""
+"""Deletes records older than a site wants to keep, and no more if a clock is wrong."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from cds_service.store.tables import calls, cards, feedback, suggestions
 
 
 def purge(database: Database, now: datetime, age: timedelta, *, even_most: bool = False) -> dict[str, int]:
-    """Remove calls, with their cards and suggestions, and feedback of a certain age.
+    """Delete calls, with their cards and suggestions, and feedback above a certain age.
 
-    Age is counted from the newest record, because a clock may be wrong: a service that was still for a year keeps the
-    last days before. Records of a time to come count for nothing.
+    Age is counted from the newest record, because a clock may be wrong. So a service that was off for a year keeps the
+    days before. Records in the future are ignored.
 
     Args:
-        now: the time.
-        age: at which records are removed.
-        even_most: remove more than half of the calls or of the feedback, too.
+        now: the current time.
+        age: the age at which records are deleted.
+        even_most: delete even if that is more than half of the calls or of the feedback.
 
     Returns:
-        How many rows were removed, by table.
+        How many rows were deleted, by table.
 
     Raises:
-        RemovalRefused: more than half would go, and `even_most` is not set; nothing was removed.
-        StoreUnavailable: the database does not answer; nothing was removed.
+        RemovalRefused: more than half would be deleted, and `even_most` is not set; nothing was deleted.
+        StoreUnavailable: the database does not answer; nothing was deleted.
     """
     with database.writing() as connection:
         newest = max(filter(None, (_newest(connection, table, now) for table in (calls, feedback))), default=None)
@@ -52,7 +52,7 @@ def purge(database: Database, now: datetime, age: timedelta, *, even_most: bool 
 
 
 def _newest(connection: Connection, table: Table, now: datetime) -> str | None:
-    """Return when the newest row was received that is not of a time to come."""
+    """Return when the newest row, not counting rows in the future, was received."""
     found: str | None = connection.scalar(select(func.max(table.c.received)).where(table.c.received <= utc(now)))
     return found
 

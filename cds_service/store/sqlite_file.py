@@ -11,16 +11,16 @@ from sqlalchemy.pool import NullPool
 from cds_service.store.private_files import make_private
 
 BUSY_MILLISECONDS = 2000
-"""How long one process waits for another's write."""
+"""How long a process waits for another one's write."""
 
 
 def sqlite_file(url: URL) -> Engine:
-    """Return the file as an engine; nothing is opened yet.
+    """Return an engine for the file, without opening it.
 
     Use `execution_options(for_writing=True)` for transactions that write.
     """
     path = url.database
-    # Opening a file is cheap, and a connection that nobody holds is closed, whatever becomes of the process.
+    # Opening a file is cheap, and a connection that nobody uses is closed, however the process ends.
     engine = create_engine(url, poolclass=NullPool)
     if path and path != ":memory:":
         event.listen(engine, "do_connect", lambda *_: make_private(path))  # its log gets the same mode
@@ -34,10 +34,10 @@ def _share_between_processes(connection: Any, _: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")  # as PostgreSQL does by itself
+    connection.execute("PRAGMA foreign_keys=ON")  # as PostgreSQL does by default
 
 
 def _begin(connection: Connection) -> None:
-    """Begin a transaction: one that writes takes its turn at once, because it could not wait for it later."""
+    """Begin a transaction; one that writes takes the lock now, because SQLite would not wait for it later."""
     writes = connection.get_execution_options().get("for_writing")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

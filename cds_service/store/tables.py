@@ -1,4 +1,4 @@
-"""The tables: used tokens, calls with cards and suggestions, and feedback. Codes, ids and hashes; no words of a chart.
+"""The tables: used tokens, calls with cards and suggestions, and feedback. Codes, ids and hashes; no text from a chart.
 
 A change here needs a migration in migrations/versions; a test compares the two.
 """
@@ -12,7 +12,7 @@ metadata = MetaData()
 used_tokens = Table(
     "used_tokens",
     metadata,
-    # A hash of issuer and token id: enough to recognise a token, and nothing that identifies anybody.
+    # A hash of issuer and token id: it recognizes a token and identifies nobody.
     Column("token", String(64), primary_key=True),
     # Seconds since 1970, for which PostgreSQL's Integer is too small from 2038 on.
     Column("expires", BigInteger, nullable=False, index=True),
@@ -26,14 +26,14 @@ calls = Table(
     Column("received", String(32), nullable=False, index=True),
     Column("service", String(100), nullable=False),
     Column("hook", String(40), nullable=False),
-    # The issuer of the caller's token, or "" when none is asked for.
+    # The issuer of the caller's token, or "" when none is required.
     Column("client", String(256), nullable=False),
-    # Keyed hashes: the same patient has the same one, and without the key it says nothing.
+    # Keyed hashes: equal for the same patient, and meaningless without the key.
     Column("patient", String(32), nullable=False),
     Column("user", String(32), nullable=False),
     # The rules that fired, such as dry-needling/R1, separated by commas; silent when none did.
     Column("outcome", String(100), nullable=False),
-    # Orders that the guideline has something to say about.
+    # Orders in the guideline's scope.
     Column("orders", Integer, nullable=False),
     Column("microseconds", Integer, nullable=False),
     # Prefetch keys that were not available, separated by commas.
@@ -49,12 +49,12 @@ cards = Table(
     Column("call", String(36), ForeignKey("calls.id"), nullable=False, index=True),
     Column("rule", String(40), nullable=False),
     Column("indicator", String(10), nullable=False),
-    # Codes of the orders, separated by commas, as far as the guideline knows them.
+    # Codes of the orders that the guideline knows, separated by commas.
     Column("codes", String(400), nullable=False),
-    # Keyed hashes, separated by spaces: what tells whether a later card says the same about the same.
+    # Keyed hashes, separated by spaces; they show whether a later card repeats this one.
     Column("orders", Text, nullable=False),
     Column("grounds", Text, nullable=False),
-    # Withheld, because the same card was overridden a short time before.
+    # Withheld because the same card was recently overridden.
     Column("repeat", Boolean, nullable=False),
 )
 
@@ -70,11 +70,11 @@ suggestions = Table(
 feedback = Table(
     "feedback",
     metadata,
-    # A hash of card, outcome, timestamp, suggestions and reason: the same entry sent again is the same row.
+    # A hash of card, outcome, timestamp, suggestions and reason: an entry sent twice is one row.
     Column("key", String(64), primary_key=True),
     Column("received", String(32), nullable=False, index=True),
     Column("service", String(100), nullable=False),
-    # No foreign key: feedback on a card we do not know is kept as well (B3), and a card may be stored after it.
+    # No foreign key: feedback on an unknown card is stored too (B3), and its card may be stored later.
     Column("card", String(64), nullable=False, index=True),
     Column("outcome", String(10), nullable=False),
     Column("outcome_timestamp", String(32), nullable=False),
@@ -82,9 +82,9 @@ feedback = Table(
     Column("suggestions", Text, nullable=False),
     Column("reason_system", String(256), nullable=False),
     Column("reason_code", String(64), nullable=False),
-    # Only where the site keeps comments.
+    # Only where the site stores comments.
     Column("comment", Text, nullable=True),
 )
 
 IN_ORDER = (calls, cards, suggestions, feedback)
-"""What is written from records, in an order that foreign keys allow."""
+"""The tables written from records, in an order that satisfies foreign keys."""

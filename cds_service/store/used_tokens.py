@@ -13,11 +13,11 @@ from cds_service.store.tables import used_tokens
 from cds_service.store.writing import is_new
 
 SWEEP_EVERY = 100
-"""After how many tokens those that have expired are removed."""
+"""Expired tokens are deleted each time this many were added."""
 
 
 class UsedTokens:
-    """The tokens that were used and have not expired."""
+    """Tokens that were used and have not expired."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,11 +29,11 @@ class UsedTokens:
         Args:
             issuer: the token's iss.
             token_id: the token's jti.
-            expires: until when it must be remembered, in seconds since 1970.
+            expires: when it can be forgotten, in seconds since 1970.
             now: seconds since 1970.
 
         Raises:
-            Unavailable: the database does not answer; nobody is let in without it.
+            Unavailable: the database does not answer; without it no token is accepted.
         """
         token = hashlib.sha256(f"{issuer}\0{token_id}".encode()).hexdigest()
         try:
@@ -48,6 +48,6 @@ class UsedTokens:
         return first
 
     def _sweep(self, now: int) -> None:
-        """Remove expired tokens, in a transaction of its own: what goes wrong here refuses nobody."""
+        """Delete expired tokens in a separate transaction, so that a failure here refuses nobody."""
         with suppress(StoreUnavailable), self._database.remembering() as connection:
             connection.execute(delete(used_tokens).where(used_tokens.c.expires < now))

@@ -1,4 +1,4 @@
-"""Rows to the database, each once: what is there already is passed over, so that everything may be written again."""
+"""Writes rows to the database, each once: existing rows are skipped, so that everything can be written again."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from cds_service.store.records import Row, Rows
 from cds_service.store.tables import IN_ORDER
 
 MOST_AT_ONCE = 500
-"""Rows in one statement."""
+"""Rows per statement."""
 
 _EMPTY: dict[str, Row] = {table.name: dict.fromkeys(table.columns.keys()) for table in IN_ORDER}
 _REQUIRED = {table.name: {column.name for column in table.columns if not column.nullable} for table in IN_ORDER}
 
 
 def rows_of(record: bytes) -> Rows:
-    """Return the rows of a record that waited; columns that may be empty may be missing, as before an upgrade.
+    """Return the rows of a waiting record; optional columns may be missing, as in a record from before an upgrade.
 
     Raises:
-        StoreRefused: no version up to this one writes such a record.
+        StoreRefused: neither this nor an earlier version writes such a record.
     """
     try:
         found = orjson.loads(record)
@@ -46,7 +46,7 @@ def _whole(table: str, row: object) -> Row:
 
 
 def write(connection: Connection, rows: Rows) -> None:
-    """Write rows within the connection's transaction; rows whose key is there already are passed over."""
+    """Write rows in the connection's transaction; skip rows whose key exists."""
     for table in IN_ORDER:
         new = rows.get(table.name, [])
         for start in range(0, len(new), MOST_AT_ONCE):
@@ -54,9 +54,9 @@ def write(connection: Connection, rows: Rows) -> None:
 
 
 def is_new(connection: Connection, table: Table, row: Row) -> bool:
-    """Insert a row; return whether its key was not there yet.
+    """Insert a row; return whether its key was new.
 
-    The database is asked for the row: how many were written is not always known to the driver of PostgreSQL.
+    The statement returns the row, because PostgreSQL's driver does not always know how many were written.
     """
     key = table.primary_key.columns
     return connection.execute(_insert_new(connection, table).values(row).returning(*key)).first() is not None

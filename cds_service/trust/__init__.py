@@ -1,1 +1,1 @@
-"""Who is calling: JSON Web Tokens, the keys they are checked with, and tokens that were used before."""
+"""Who is calling: JSON Web Tokens, the keys that verify them, and tokens used before."""

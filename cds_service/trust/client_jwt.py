@@ -1,4 +1,4 @@
-"""Who is calling: a bearer token to a client, or a refusal that says what is wrong with it and nothing else (S1-S4)."""
+"""From a bearer token to the client that calls, or to an error that says what is wrong with the token (S1-S4)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from cds_service.trust.issuers import Issuer
 from cds_service.trust.key_sets import Key, KeySets
 
 ALGORITHMS = ("ES256", "ES384", "RS256", "RS384", "RS512", "PS384")
-"""Never none, never HMAC: a shared secret would let a client sign as another."""
+"""Neither none nor HMAC: a shared secret would let one client sign as another."""
 
 LEEWAY_SECONDS = 30
 LONGEST_LIFE_SECONDS = 24 * 3600
-"""A token must expire within this time, because it has to be remembered until then."""
+"""A token must expire within this time, because it is remembered until then."""
 
 _LONGEST_TOKEN = 16_384
 _REQUIRED = ["iss", "aud", "exp", "iat", "jti"]
 _TIMES = ("exp", "iat", "nbf")
 _LAST_TIME = 2**40
-"""Seconds since 1970, in 36,000 years: a time that can be computed with."""
-# Half of a character cannot be stored.
+"""Seconds since 1970; 36,000 years ahead, which arithmetic still handles."""
+# A lone surrogate cannot be stored.
 _TOKEN_ID = re.compile(r"[^\ud800-\udfff]+")
 
 
@@ -35,7 +35,7 @@ class Client:
     """A caller whose token is valid.
 
     Attributes:
-        issuer: whose token it is.
+        issuer: the issuer of the token.
         services: ids of the services it may call; empty for all.
     """
 
@@ -44,7 +44,7 @@ class Client:
 
 
 class Gatekeeper:
-    """Checks the tokens of all calls of a process."""
+    """Verifies the tokens of all calls in a process."""
 
     def __init__(
         self,
@@ -54,13 +54,13 @@ class Gatekeeper:
         audiences: Iterable[str] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Prepare to check.
+        """Prepare the verification.
 
         Args:
             issuers: the trusted ones, by iss.
-            key_sets: fetches and keeps public keys.
-            use_once: marks (iss, jti, expiry, now) as used; tells whether that was the first time.
-            audiences: URLs that sites have registered, accepted beside the URL of the endpoint.
+            key_sets: fetches and caches public keys.
+            use_once: marks (iss, jti, expiry, now) as used; returns whether that was the first time.
+            audiences: URLs that the site registered, accepted besides the URL of the endpoint.
             now: seconds since 1970.
         """
         self._issuers = issuers
@@ -74,7 +74,7 @@ class Gatekeeper:
 
         Args:
             authorization: the header, or "".
-            url: the public URL of the endpoint that is called: the audience that the token must name.
+            url: the public URL of the endpoint: the audience that the token must name.
             service_id: the service that is called, or "" for discovery.
 
         Raises:
@@ -95,7 +95,7 @@ class Gatekeeper:
         return Client(issuer.iss, issuer.services)
 
     def _untrusted(self, token: str) -> tuple[Mapping[str, Any], Issuer]:
-        """Read what is needed to find the key; nothing of it is believed before the signature is checked."""
+        """Read what is needed to find the key; none of it is trusted before the signature is verified."""
         try:
             header = jwt.get_unverified_header(token)
             claims = jwt.decode(token, options={"verify_signature": False})
@@ -118,12 +118,12 @@ class Gatekeeper:
         for key in self._keys(header, issuer):
             try:
                 return self._decoded(token, header["alg"], key, issuer, audiences)
-            except jwt.InvalidSignatureError as failed:  # another key of the same id may fit
+            except jwt.InvalidSignatureError as failed:  # another key with this id may fit
                 fault = failed
             except jwt.InvalidTokenError as failed:
                 raise Unauthorized(_words(failed)) from None
             except (jwt.PyJWTError, ValueError, TypeError):
-                continue  # a key that is unusable, or of another kind than alg says
+                continue  # the key is unusable, or of a different kind than alg says
         raise Unauthorized(_words(fault) if fault else "No key of the issuer fits the token's kid and alg")
 
     def _decoded(
@@ -151,7 +151,7 @@ class Gatekeeper:
 
 
 def _check_claims(claims: Mapping[str, Any]) -> None:
-    """Refuse claims that are not of their kind, which the library computes with; what is missing it refuses itself."""
+    """Refuse claims of the wrong type, with which the library would compute. It refuses missing claims itself."""
     for name in _TIMES:
         value = claims.get(name)
         if value is not None and not (type(value) in (int, float) and 0 <= value <= _LAST_TIME):
@@ -173,7 +173,7 @@ def _bearer(authorization: str) -> str:
 
 
 def _words(fault: jwt.InvalidTokenError) -> str:
-    """Say in our own words what is wrong: the library's quote the token."""
+    """Return our own message, because the library's messages quote the token."""
     for kind, words in (
         (jwt.InvalidSignatureError, "The token's signature does not fit its content"),
         (jwt.ExpiredSignatureError, "The token has expired"),

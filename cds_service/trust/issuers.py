@@ -1,4 +1,4 @@
-"""Whose tokens we trust: a TOML file that a site writes, read and checked at start."""
+"""Trusted issuers: a TOML file that a site writes, read and checked at start."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Issuer:
 
 
 def read(path: Path) -> dict[str, Issuer]:
-    """Read the issuers file: one [[issuer]] for each.
+    """Read the issuers file, with one [[issuer]] table per issuer.
 
     Raises:
         SettingsError: the file is wrong; the message names entry and key.
@@ -81,7 +81,7 @@ def _texts(where: str, entry: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 
 def _check_key_set_url(where: str, url: str) -> None:
-    """Keys are fetched over TLS, but for a key set on this machine."""
+    """Keys are fetched over TLS, except from this machine."""
     try:
         parts = urlsplit(url)
     except ValueError:

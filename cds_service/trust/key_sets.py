@@ -1,4 +1,4 @@
-"""The issuers' public keys: fetched from configured URLs only, cached, and asked for again within bounds."""
+"""The issuers' public keys: fetched from configured URLs only, cached, and refreshed within limits."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from cds_service.errors import Unavailable
 from cds_service.outbound import Allowance, GetFailed, Getter
 
 UNKNOWN_SECONDS = 60
-"""A key set that answered is not asked again before this, whatever unknown key ids tokens name."""
+"""A key set that answered is not fetched again sooner, whatever unknown key ids tokens name."""
 
 HICCUP_SECONDS = 5
-"""A key set that did not answer is asked again after this, when a token needs it."""
+"""A key set that did not answer is fetched again after this time, when a token needs it."""
 
 FETCH_SECONDS = 2.0
-"""Time for a whole fetch, however slowly it comes."""
+"""Time limit for a whole fetch, however slowly it arrives."""
 
 WAIT_SECONDS = 0.5
-"""How long a call waits for a fetch that another one began."""
+"""How long a call waits for a fetch that another call began."""
 
 _MOST_BYTES = 256 * 1024
 _HEADERS = {"Accept": "application/jwk-set+json, application/json"}
@@ -33,11 +33,11 @@ Key = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """How long keys are trusted without asking; a key that its issuer removed is accepted for as long.
+    """How long keys are trusted without a refresh; a key that its issuer removed is accepted for as long.
 
     Attributes:
-        refresh_seconds: how old a key set becomes before it is asked for again.
-        stale_seconds: how old it becomes while its URL does not answer.
+        refresh_seconds: age at which a key set is fetched again.
+        stale_seconds: age up to which it is used while its URL does not answer.
     """
 
     refresh_seconds: float = 15 * 60
@@ -61,14 +61,14 @@ class KeySets:
         self._clock = clock
         self._cached: dict[str, _Cached] = {}
         self._adding = threading.Lock()
-        self._getter = Getter(internal=True)  # the site's own choice of URLs, which may be of its own network
+        self._getter = Getter(internal=True)  # the site chose these URLs, which may be in its own network
 
     def keys(self, urls: Iterable[str], key_id: str) -> list[Key]:
         """Return the keys with an id in any of the sets; none when all sets answered, and none has it (S3).
 
         Raises:
-            Unavailable: a set did not answer, and none of the others has the key: whether a token is valid cannot be
-                said. A failure never lets anybody in.
+            Unavailable: a set did not answer, and no other has the key, so the token cannot be verified. A failure
+                never lets anyone in.
         """
         found: list[Key] = []
         unanswered = False
@@ -81,12 +81,12 @@ class KeySets:
         return found
 
     def _known(self, url: str, key_id: str) -> list[Key] | None:
-        """Return the keys of one set with an id, asked for where that is due; None when the set does not answer."""
+        """Return the keys of one set with an id, refreshed if due; None when the set does not answer."""
         with self._adding:
             cached = self._cached.setdefault(url, _Cached())
         known = self._trusted(cached, key_id)
         if self._due(cached, known):
-            # Whoever has a key goes on with it; whoever has none waits a moment for somebody else's answer.
+            # A call that has a key uses it; a call without one waits briefly for the fetch of another call.
             if cached.asking.acquire(timeout=0 if known else WAIT_SECONDS):
                 try:
                     if self._due(cached, self._trusted(cached, key_id)):
@@ -111,7 +111,7 @@ class KeySets:
 
     def _ask(self, url: str, cached: _Cached) -> None:
         fetched = self._fetch(url)
-        cached.tried = self._clock()  # only now: until then, whoever needs a key waits rather than being refused
+        cached.tried = self._clock()  # only now, so that until then calls wait for the key instead of being refused
         cached.failed = fetched is None
         if fetched is not None:
             cached.keys, cached.answered = fetched, self._clock()

@@ -1,1 +1,1 @@
-"""Alembic migrations: how the tables came to be what they are."""
+"""Alembic migrations of the tables."""
