@@ -1,7 +1,7 @@
 """Every failure as a class with its HTTP status and OperationOutcome code; this docstring is the tree.
 
 CdsError
-├── InvalidRequest (400)            what was sent is not a CDS Hooks request; one issue for each fault
+├── InvalidRequest (400)            not a CDS Hooks request; one issue per error
 │   ├── MalformedJson               not JSON, not UTF-8, or NaN/Infinity
 │   ├── NestedTooDeeply             more levels of objects and arrays than allowed
 │   ├── InvalidFields               missing or wrong-typed fields, each named by its path
@@ -13,20 +13,20 @@ CdsError
 ├── MethodNotAllowed (405)          the path exists, the method does not
 ├── RequestTimeout (408)            the request did not arrive in time
 ├── PrefetchMissing (412)           required data was neither prefetched nor fetchable
-├── TooManyResources (413)          the prefetch or the draft orders hold more than one call may bring
+├── TooManyResources (413)          more resources or draft orders than one call may have
 ├── BodyTooLarge (413)              the body is over the limit
 ├── UriTooLong (414)                the request line is too long
 ├── UnsupportedMediaType (415)      the body is not declared as application/json
 ├── TooManyRequests (429)           this client calls too often
 ├── HeadersTooLarge (431)           the headers are too large
-├── InternalError (500)             a defect of this service; only an incident id is told
+├── InternalError (500)             a defect of this service; the client gets an incident id only
 ├── NotImplementedHere (501)        a Transfer-Encoding that nobody uses for requests
-└── Unavailable (503)               something needed does not answer at the moment; try again
-    └── TooLate                     the call took longer than it may
+└── Unavailable (503)               something that is needed does not answer; try again
+    └── TooLate                     the call took longer than allowed
 
 KnowledgeError and SettingsError are raised at start, before anything is served. StoreUnavailable and its kinds
-StoreIsNewer and StoreRefused stay inside: whoever stores something says what follows; so does
-RemovalRefused. BacktestRefused ends a backtest.
+StoreIsNewer and StoreRefused, and RemovalRefused, are handled where something is stored and never reach a client.
+BacktestRefused ends a backtest.
 
 `diagnostics` is always our own sentence. It never holds a value from the request or the text of another exception,
 because either can hold patient data.
@@ -39,7 +39,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 EXIT_REFUSED = 1
-"""Exit code of the command line when the service refused what it was asked."""
+"""Exit code of the command line when the service refused the request, or a command failed."""
 
 EXIT_MISCONFIGURED = 3
 """Exit code when settings or knowledge are wrong."""
@@ -61,7 +61,7 @@ class CdsError(Exception):
         issue_code: a code of http://hl7.org/fhir/ValueSet/issue-type.
         issues: what went wrong, at least one.
         headers: response headers that belong to the status, such as Allow.
-        fetched: what became of each fetch of the call before it failed, by prefetch key; for log and metrics.
+        fetched: the outcome of each fetch before the failure, by prefetch key; for log and metrics.
     """
 
     status: ClassVar[int] = 500
@@ -74,7 +74,7 @@ class CdsError(Exception):
         super().__init__("; ".join(issue.diagnostics for issue in self.issues))
 
     def operation_outcome(self) -> dict[str, Any]:
-        """Return the FHIR OperationOutcome that tells a client what went wrong."""
+        """Return the failure as a FHIR OperationOutcome for the client."""
         return {
             "resourceType": "OperationOutcome",
             "issue": [
@@ -90,7 +90,7 @@ class CdsError(Exception):
 
 
 class InvalidRequest(CdsError):
-    """What was sent is not a CDS Hooks request."""
+    """The body is not a CDS Hooks request."""
 
     status = 400
     issue_code = "invalid"
@@ -113,7 +113,7 @@ class InvalidFields(InvalidRequest):
 
 
 class WrongHook(InvalidRequest):
-    """The request names another hook than the one this service answers."""
+    """The request names a different hook than this service answers."""
 
 
 class Unauthorized(CdsError):
@@ -177,7 +177,7 @@ class PrefetchMissing(CdsError):
         super().__init__(Issue(f"prefetch.{key} is required for this order and {reason}", f"prefetch.{key}"))
 
     def because(self, words: str) -> PrefetchMissing:
-        """Return the same failure with what became of fetching the key."""
+        """Return the same failure with the outcome of fetching the key."""
         return PrefetchMissing(self.key, f"{self._reason}: {words}")
 
 
@@ -189,14 +189,14 @@ class BodyTooLarge(CdsError):
 
 
 class TooManyResources(CdsError):
-    """The prefetch, or the prefetch and the draft orders together, hold more than one call may bring."""
+    """The prefetch, or prefetch and draft orders together, have more resources than one call may have."""
 
     status = 413
     issue_code = "too-costly"
 
 
 class UriTooLong(CdsError):
-    """The request line is longer than any of ours can be."""
+    """The request line is longer than any path of this service."""
 
     status = 414
     issue_code = "too-long"
@@ -220,14 +220,14 @@ class TooManyRequests(CdsError):
 
 
 class HeadersTooLarge(CdsError):
-    """The headers are larger than a token and all that belongs to it can be."""
+    """The headers are larger than any token needs."""
 
     status = 431
     issue_code = "too-long"
 
 
 class InternalError(CdsError):
-    """A defect of this service. Only the incident id is told; the log has the place."""
+    """A defect of this service. The client gets the incident id only; the log has the place."""
 
     status = 500
     issue_code = "exception"
@@ -241,7 +241,7 @@ class NotImplementedHere(CdsError):
 
 
 class Unavailable(CdsError):
-    """Something that is needed does not answer at the moment."""
+    """Something that is needed does not answer."""
 
     status = 503
     issue_code = "transient"
@@ -251,7 +251,7 @@ class Unavailable(CdsError):
 
 
 class TooLate(Unavailable):
-    """The call took longer than it may, and was ended while it computed."""
+    """The call took longer than allowed, and was stopped while it computed."""
 
 
 class BacktestRefused(Exception):
@@ -263,7 +263,7 @@ class KnowledgeError(Exception):
 
 
 class SettingsError(Exception):
-    """Settings are wrong; the message names every fault at once. Raised at start only."""
+    """Settings are wrong; the message names all errors together. Raised at start only."""
 
 
 class StoreUnavailable(Exception):
@@ -271,7 +271,7 @@ class StoreUnavailable(Exception):
 
 
 class StoreIsNewer(StoreUnavailable):
-    """A newer version of this service made the database: only what all versions have alike may be used."""
+    """A newer version of this service made the database: only what is the same in all versions may be used."""
 
 
 class RemovalRefused(Exception):
@@ -279,4 +279,4 @@ class RemovalRefused(Exception):
 
 
 class StoreRefused(StoreUnavailable):
-    """The database answers, but does not take what it was given: trying again does not help."""
+    """The database answers, but rejects the data: trying again does not help."""

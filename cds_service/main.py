@@ -1,4 +1,4 @@
-"""Composition root: environment and guidelines to the WSGI application."""
+"""Composition root: builds the WSGI application from environment and guidelines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def create(settings: Settings | None = None, clock: Callable[[], datetime] = loc
     """Return the application, configured from the environment unless settings are given.
 
     Raises:
-        SettingsError: a setting is wrong; every fault is named.
+        SettingsError: a setting is wrong; all errors are named.
         KnowledgeError: a knowledge file is wrong.
     """
     settings = settings or Settings.from_environ(os.environ)
@@ -40,10 +40,9 @@ def create(settings: Settings | None = None, clock: Callable[[], datetime] = loc
 
 
 def serve() -> Flask:
-    """Return the application for a web server's process, once everything is loaded; end the process if it cannot be.
+    """Return the application for a web server process, fully loaded; exit if that fails.
 
-    The database is not asked for: without it calls are answered all the same, and worker processes must not share a
-    connection.
+    This opens no database connection: calls are answered without one, and worker processes must not share it.
     """
     try:
         settings = Settings.from_environ(os.environ)
@@ -59,7 +58,7 @@ def serve() -> Flask:
 
 
 def exposures(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    """Return in words what makes it easy for others to read or change what the service keeps on this machine."""
+    """Return warnings about who else on this machine can read or change the service's data."""
     folder = Path(settings.data_folder)
     database = database_url(settings.database_address)
     own = [folder, folder / KEY_FILE]
@@ -73,9 +72,9 @@ def exposures(settings: Settings, environ: Mapping[str, str]) -> list[str]:
 
 
 def spare_the_collector() -> None:
-    """Keep the garbage collector from walking through all that was loaded at start during every call.
+    """Keep the garbage collector from traversing everything loaded at start during every call.
 
-    A call makes tens of thousands of short-lived objects out of one chart, which counting references frees.
+    A call makes tens of thousands of short-lived objects from a chart, which reference counting frees.
     """
     gc.collect()
     gc.freeze()
@@ -91,7 +90,7 @@ def load_guidelines(settings: Settings) -> tuple[CdsService, ...]:
     """Load the guidelines that are on and return the services they offer.
 
     Raises:
-        KnowledgeError: a guideline is not there or is wrong; the message names it, and file, entry and key.
+        KnowledgeError: a guideline is missing or wrong; the message names it with file, entry and key.
     """
     folders = [Path(folder) for folder in listed(settings.guideline_folders)]
     guidelines = installed.find(listed(settings.guidelines), folders)

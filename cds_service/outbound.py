@@ -1,8 +1,8 @@
-"""GET from servers of others: each ends at its deadline and takes along nothing but what it is given.
+"""GET requests to other servers: each ends at its deadline and sends nothing but what it is given.
 
 The only user of `requests`. Its sessions keep cookies, read .netrc and proxies from the environment, and look at where
-a redirect leads, body included. So its adapter is called without a session: there is nothing to switch off, and nothing
-that one caller could leave behind for the next.
+a redirect leads, body included. So its adapter is called without a session: there is nothing to turn off, and nothing
+that one caller could leave for the next.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class GetFailed(Exception):
-    """Nothing usable was received. Says which kind of failure it was, and nothing of what was sent or received."""
+    """Nothing usable was received. The message is the kind of failure, without anything sent or received."""
 
 
 class TimedOut(GetFailed):
-    """The time for one wait, or for the whole GET, was over."""
+    """One wait, or the whole GET, took too long."""
 
 
 class Unreachable(GetFailed):
-    """No connection, one that broke, an address that may not be connected to, or an answer that is not HTTP."""
+    """No connection, a broken one, a forbidden address, or an answer that is not HTTP."""
 
 
 class TooLarge(GetFailed):
@@ -45,12 +45,12 @@ class TooLarge(GetFailed):
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What one GET may spend.
+    """The limits of one GET.
 
     Attributes:
-        deadline: when it must have ended, by time.monotonic(), however slowly anything comes.
+        deadline: when it ends, by time.monotonic(), however slowly data arrives.
         wait_seconds: the longest wait for a connection and for each piece of the answer.
-        most_bytes: size of the body, decompressed.
+        most_bytes: largest body, decompressed.
     """
 
     deadline: float
@@ -58,7 +58,7 @@ class Allowance:
     most_bytes: int
 
     def next_wait(self) -> float:
-        """Return for how many seconds the next step may wait.
+        """Return how many seconds the next step may wait.
 
         Raises:
             TimeoutError: the deadline has passed.
@@ -79,23 +79,23 @@ class Received:
 
 
 class Getter:
-    """GETs for many threads, which share its connections."""
+    """Makes GET requests for many threads, which share its connections."""
 
     def __init__(self, *, internal: bool, connections: int = 10) -> None:
-        """Prepare to ask.
+        """Prepare the connection pools.
 
         Args:
-            internal: connect to addresses that are not public too.
-            connections: how many idle ones to keep for each server.
+            internal: also connect to addresses that are not public.
+            connections: how many idle connections to keep per server.
         """
         self._internal = internal
         self._adapter = _Adapter(pool_maxsize=connections)
 
     def get(self, url: str, headers: Mapping[str, str], allowance: Allowance) -> Received:
-        """Return what a URL answers, without following redirects. A kept connection that broke is made anew, once.
+        """Return the answer of a URL, without following redirects. A kept connection that broke is replaced once.
 
         Raises:
-            TimedOut, Unreachable, TooLarge: as they say.
+            TimedOut, Unreachable, TooLarge: see each class.
         """
         steps = _Steps(allowance, self._internal)
         before = _steps.set(steps)
@@ -147,7 +147,7 @@ def is_public(address: str) -> bool:
 
 
 def _within(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """Return the IPv4 address that an IPv6 address stands for, and that a translator on the way connects to."""
+    """Return the IPv4 address embedded in an IPv6 address, to which a translator on the way connects."""
     if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
@@ -158,7 +158,7 @@ def _within(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 @dataclass(slots=True)
 class _Steps:
-    """The GET under way: what it may spend, whom it may connect to, and whether it made a connection of its own."""
+    """The current GET: its limits, the addresses it may use, and whether it opened a connection."""
 
     allowance: Allowance
     internal: bool
@@ -166,14 +166,14 @@ class _Steps:
 
 
 _steps: ContextVar[_Steps] = ContextVar("steps")
-"""That of this thread. Connections belong to no GET: they outlive it."""
+"""The current GET of this thread. Connections do not belong to it, because they outlive it."""
 
 
 class _Socket(socket.socket):
-    """Reads no longer than the GET under way may wait: a timeout of a socket begins anew with each byte that comes."""
+    """Reads no longer than the current GET may wait, because a socket's timeout restarts with each byte."""
 
     def recv_into(self, *args: Any, **options: Any) -> int:
-        """Receive within the allowance; what reads headers and body calls this."""
+        """Receive within the limits; called for headers and body."""
         self.settimeout(_steps.get().allowance.next_wait())
         return super().recv_into(*args, **options)
 
@@ -182,14 +182,14 @@ class _TlsSocket(ssl.SSLSocket):
     """The same over TLS."""
 
     def recv_into(self, *args: Any, **options: Any) -> int:
-        """Receive within the allowance; what reads headers and body calls this."""
+        """Receive within the limits; called for headers and body."""
         self.settimeout(_steps.get().allowance.next_wait())
         return super().recv_into(*args, **options)
 
 
 class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        """Connect to one of the very addresses that were checked: the name is not looked up a second time."""
+        """Connect to one of the addresses that were checked; the name is not resolved a second time."""
         steps = _steps.get()
         steps.connected = True
         try:
@@ -206,7 +206,7 @@ class _Connection(HTTPConnection):
                     connected.setsockopt(*option)
                 connected.settimeout(steps.allowance.next_wait())
                 connected.connect(address)
-                connected.settimeout(steps.allowance.next_wait())  # for the handshake of TLS
+                connected.settimeout(steps.allowance.next_wait())  # for the TLS handshake
             except OSError as failed:
                 connected.close()
                 late = isinstance(failed, TimeoutError)
@@ -231,7 +231,7 @@ class _TlsPool(HTTPSConnectionPool):
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """Return one context for all: the operating system's list takes 2 MB."""
+    """Return one context for all connections, because the operating system's list takes 2 MB."""
     context = ssl.create_default_context()
     context.sslsocket_class = _TlsSocket
     return context
@@ -239,6 +239,6 @@ def _trust() -> ssl.SSLContext:
 
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Make pools of our connections, which trust whom the operating system and certifi trust."""
+        """Make pools of these connections, which trust the operating system's and certifi's authorities."""
         super().init_poolmanager(*args, ssl_context=_trust(), **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}

@@ -1,1 +1,1 @@
-"""Pages for people."""
+"""HTTP: the Flask application, its pages, and the web server."""

@@ -1,4 +1,4 @@
-"""How much is done at once: one call of a process computes, others wait a moment; and how often a client may call."""
+"""Admission: one call per process computes at a time, and each client has a rate limit."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from limits.strategies import MovingWindowRateLimiter
 from cds_service.errors import TooManyRequests, Unavailable
 
 RECEIVED = "cds_service.received"
-"""The key of a WSGI environment that holds when the request had arrived as a whole, by time.monotonic()."""
+"""Key in the WSGI environment: when the whole request had arrived, by time.monotonic()."""
 
 
 class Admission:
     """Lets one call of this process compute at a time.
 
-    Python computes one call at a time anyway. Taking turns by the call saves changing over every few milliseconds, and
-    the memory of the charts that would be decoded meanwhile.
+    Python computes one call at a time anyway. Taking turns by call saves thread switches every few milliseconds, and
+    the memory of charts decoded in the meantime.
     """
 
     def __init__(self, wait_seconds: float) -> None:
-        """Prepare; a call may wait for its turn so long after it has arrived."""
+        """Set how long after its arrival a call may wait for its turn."""
         self._wait_seconds = wait_seconds
         self._lock = threading.Lock()
 
@@ -34,10 +34,10 @@ class Admission:
         """Let a call compute for as long as the block runs.
 
         Args:
-            received: when the call had arrived, by time.monotonic(). One that has waited elsewhere waits less here.
+            received: when the call arrived, by time.monotonic(). A call that waited elsewhere waits less here.
 
         Raises:
-            Unavailable: others computed for all the time that it may wait.
+            Unavailable: other calls computed for as long as it may wait.
         """
         left = received + self._wait_seconds - time.monotonic()
         if not self._lock.acquire(timeout=max(left, 0)):
@@ -49,7 +49,7 @@ class Admission:
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """Let others compute for as long as the block, inside of `turn`, waits for somebody else."""
+        """Let other calls compute while the block, inside `turn`, waits for another system."""
         self._lock.release()
         try:
             yield
@@ -58,18 +58,18 @@ class Admission:
 
 
 class RateLimit:
-    """Lets each client make so many calls, or send so many entries of feedback, a minute in this process."""
+    """Limits calls, or feedback entries, per client and minute in this process."""
 
     def __init__(self, per_minute: int) -> None:
-        """Prepare; 0 means without limit."""
+        """Set the limit per minute; 0 means no limit."""
         self._item = RateLimitItemPerMinute(per_minute) if per_minute else None
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def count(self, client: str, number: int = 1) -> None:
-        """Count a call of a client, or so many entries.
+        """Count a call of a client, or a number of entries.
 
         Raises:
-            TooManyRequests: the client made too many.
+            TooManyRequests: the client is over the limit.
         """
         if self._item is not None and not self._limiter.hit(self._item, client, cost=number):
             raise TooManyRequests("This client calls too often")

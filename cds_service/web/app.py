@@ -1,4 +1,4 @@
-"""create_app: settings, services and clock to a Flask application; the one place where errors become answers."""
+"""create_app: from settings, services and clock to a Flask application; errors become answers here."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from cds_service.web.readers import READERS, Readers
 
 
 def local_time() -> datetime:
-    """Return the time in the machine's own time zone, whose date a clinician there would call today."""
+    """Return the time in the machine's time zone, whose date is "today" for clinicians there."""
     return datetime.now().astimezone()
 
 
@@ -67,9 +67,9 @@ def create_app(settings: Settings, services: Iterable[CdsService], clock: Callab
         SettingsError: the issuers file is wrong, or the database cannot be opened.
     """
     app = Flask("cds_service", static_folder=None)
-    # One more than allowed: a streamed body is cut off there without a word, and its length then tells.
+    # One more than allowed: a streamed body is cut off there silently, and its length shows it.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
-    app.url_map.merge_slashes = False  # a path we do not know is refused; no chart is sent on to another
+    app.url_map.merge_slashes = False  # an unknown path is refused, not redirected, so that no chart is sent elsewhere
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the provider protocol does not declare it
     registry = Registry(services, settings.shared_service_id)
     store = _store(settings, clock)
@@ -122,16 +122,17 @@ _METRICS = "monitoring.exposition"
 
 
 def _keep_inside(app: Flask, settings: Settings, entrance: Entrance) -> None:
-    """Serve what is not for everybody with a token where calls need one, otherwise to whom the settings say.
+    """Protect pages that are not public: by a token where calls need one, otherwise as the settings say.
 
-    Metrics have a secret of their own where CDS_METRICS_TOKEN sets one: who knows it is let in, and nobody else.
+    If CDS_METRICS_TOKEN is set, only a reader with that secret gets the metrics.
 
-    A page elsewhere can make a browser on this machine call it under a name of its own; such names are refused.
+    A page elsewhere can make a browser on this machine call the service under another host name (DNS rebinding), so
+    unknown host names are refused.
     """
     names = {*LOOPBACK, urlsplit(settings.base_url).hostname}
 
     def guard() -> None:
-        """Refuse foreign names, proxies nobody told us of, and readers without a token where calls need one."""
+        """Refuse unknown host names, unknown proxies, and readers without a token where calls need one."""
         if request.endpoint is None or READERS.get(request.endpoint, Readers.INSIDE) is not Readers.INSIDE:
             return
         if not settings.public_url and _came_through_a_proxy():
@@ -148,20 +149,20 @@ def _keep_inside(app: Flask, settings: Settings, entrance: Entrance) -> None:
 
 
 def _came_through_a_proxy() -> bool:
-    """Return whether somebody in front says so: then loopback is no sign that the reader is on this machine."""
+    """Return whether a proxy says so; loopback then does not mean that the reader is on this machine."""
     names = {name.lower() for name in request.headers.keys()}  # noqa: SIM118 - no mapping
     return not names.isdisjoint({"forwarded", "via", "x-real-ip"}) or any(n.startswith("x-forwarded") for n in names)
 
 
 def _refuse_doubled_slashes() -> None:
-    """Refuse `//report`, which would be served as the `/report` that a rule of a proxy keeps inside."""
+    """Refuse `//report`, which would be served as the `/report` that a proxy blocks."""
     if "//" in request.environ.get("PATH_INFO", ""):
         raise UnknownPath("Nothing is served at this path")
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """What keeps and counts, and the database behind it."""
+    """The database, and what writes to it and counts."""
 
     database: Database
     recorder: Recorder
@@ -170,28 +171,28 @@ class Store:
     metrics: Metrics
     state: Callable[[], health.StoreState]
     needed: bool
-    """Without the database nobody is let in, because used tokens cannot be checked."""
+    """Whether calls need the database, because used tokens are checked in it."""
 
 
 def _store(settings: Settings, clock: Callable[[], datetime]) -> Store:
-    """Wire database, outbox, recorder and counts.
+    """Wire up database, outbox, recorder and metrics.
 
     Raises:
-        SettingsError: the database's address is wrong, or this machine's key or outbox can neither be read nor made.
+        SettingsError: the database's address is wrong, or this machine's key or outbox can be neither read nor created.
     """
     folder = data_folder(settings.data_folder)
     database = Database(settings.database_address)
     outbox = Outbox(folder)
 
     def state() -> health.StoreState:
-        """Return how the store is, and see to it that what waits is forwarded."""
+        """Return the state of the store, and have waiting records forwarded."""
         recorder.start()
         reachable = database.reachable()
         remembers = reachable or database.remembers()
         return health.StoreState(reachable, remembers, outbox.waiting(), metrics.lost_records(), not recorder.ended)
 
     def remove_old() -> None:
-        """Remove what is older than the site wants to keep, and say how much that was."""
+        """Delete records older than the site wants to keep, and log how many."""
         try:
             removed = retention.purge(database, clock(), timedelta(days=settings.keep_days))
         except StoreUnavailable:
@@ -213,7 +214,7 @@ def _store(settings: Settings, clock: Callable[[], datetime]) -> Store:
 
 
 def _entrance(settings: Settings, used: UsedTokens | None) -> Entrance:
-    """Return what requests must pass, as the settings say.
+    """Return the checks that requests must pass, as the settings say.
 
     Raises:
         SettingsError: the issuers file is wrong.
@@ -221,7 +222,7 @@ def _entrance(settings: Settings, used: UsedTokens | None) -> Entrance:
     seconds = settings.call_milliseconds / 1000
     gatekeeper = None
     if used is not None:
-        # Only here: it loads cryptography, 9 MB for every worker, which nothing else needs.
+        # Imported here, because it loads cryptography: 9 MB per worker that nothing else needs.
         from cds_service.trust.client_jwt import Gatekeeper  # noqa: PLC0415
 
         issuers = read_issuers(Path(settings.issuers_file))
@@ -243,14 +244,14 @@ def _entrance(settings: Settings, used: UsedTokens | None) -> Entrance:
 
 
 def _keep_private(response: Response) -> Response:
-    """Keep answers, which can hold patient data, out of caches and from being taken for something else."""
+    """Keep answers, which can hold patient data, out of caches, and prevent content sniffing."""
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     return response
 
 
 def fhir_access(settings: Settings) -> FhirAccess:
-    """Return the access to FHIR servers that the settings allow."""
+    """Return access to the FHIR servers that the settings allow."""
     limits = Limits(settings.fhir_request_milliseconds / 1000, settings.fhir_total_milliseconds / 1000)
     return FhirAccess(AllowList.parse(settings.fhir_servers), limits, settings.max_resources)
 
@@ -272,7 +273,7 @@ def _answer_error(error: CdsError) -> Response:
 
 
 def _answer_http_exception(error: HTTPException) -> Response:
-    """Answer what the web framework refuses in the same form as our own errors."""
+    """Answer errors of the web framework in the same form as our own."""
     if error.code is None or error.code < 400:
         return Response(status=error.code or 308, headers=error.get_headers())
     allow = {name: value for name, value in error.get_headers() if name == "Allow"}
@@ -285,7 +286,7 @@ def _answer_http_exception(error: HTTPException) -> Response:
 
 
 def _answer_defect(error: Exception) -> Response:
-    """Answer a defect of ours: an incident id for the log, and never an empty card list."""
+    """Answer a defect of this service with an incident id for the log, never with an empty card list."""
     incident = str(uuid4())
     telemetry.log().error(
         "defect", incident=incident, cause=type(error).__name__, places=telemetry.places(error.__traceback__)

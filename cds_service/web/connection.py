@@ -1,4 +1,4 @@
-"""One connection to a client: it takes no thread until a whole request is there, and has a deadline for all it does."""
+"""One connection to a client: it uses no thread until a whole request has arrived, and has a deadline at each stage."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from cds_service.web.admission import RECEIVED
 from cds_service.web.reception import Late, Reception, Stuck, refusal
 
 LINGERING_SECONDS = 2.0
-"""How long a refused client that still sends is listened to, so that it reads why it was refused."""
+"""How long to keep reading from a refused client, so that it receives the reason."""
 
 
 class Answering(WSGITask):
-    """Has a request answered by the application."""
+    """Lets the application answer a request."""
 
     wrote_header: bool
 
     def build_response_header(self) -> bytes:
-        """Return the header, which says that the connection ends with this answer when the service does."""
+        """Return the header; it announces the end of the connection when the service is stopping."""
         if self.channel.server.ending:
             self.set_close_on_finish()
         header: bytes = super().build_response_header()
@@ -36,8 +36,8 @@ class Answering(WSGITask):
     def write(self, data: bytes) -> None:
         """Send a whole answer at once, header and body.
 
-        A worker that is killed has then sent all of it or nothing, which a proxy can answer with an error of its own;
-        and one packet costs less than two.
+        A killed worker has then sent all of it or nothing, for which a proxy can send its own error; and one packet
+        costs less than two.
         """
         if self.wrote_header or not self.complete or not self.has_body or self.content_length != len(data):
             super().write(data)
@@ -48,7 +48,7 @@ class Answering(WSGITask):
         self.channel.write_soon(header + data)
 
     def get_environment(self) -> dict[str, Any]:
-        """Return the WSGI environment, with the path as it was sent, and the host of a whole address."""
+        """Return the WSGI environment, with the path as sent, and the host from an absolute URL."""
         environ: dict[str, Any] = super().get_environment()
         if self.request.proxy_netloc:
             environ["HTTP_HOST"] = self.request.proxy_netloc
@@ -58,10 +58,10 @@ class Answering(WSGITask):
 
 
 class Refusing(ErrorTask):
-    """Answers what cannot be received with an OperationOutcome (H1)."""
+    """Answers a request that cannot be received with an OperationOutcome (H1)."""
 
     def execute(self) -> None:
-        """Answer, and end the connection: where the next request begins is unknown."""
+        """Answer and close the connection, because it is unknown where the next request begins."""
         error = refusal(self.request.error)
         self.channel.server.refused(error.status)
         telemetry.log().warning("refused", status=error.status, cause=type(error).__name__, fields=[])
@@ -82,12 +82,12 @@ class Connection(HTTPChannel):
     """A connection.
 
     Attributes:
-        since: when what it does now began, by time.monotonic(): being received, idle or read.
-        fresh: nothing was asked yet.
-        refused: a request was refused before all of it had come.
-        thread: the id of the thread that has a request answered; 0 while none has.
-        given_up: the request was answered in place of that thread, which does not end.
-        ends: until when a refused client is listened to.
+        since: when its present state began, by time.monotonic(): receiving, idle or sending.
+        fresh: no request has arrived yet.
+        refused: a request was refused before all of it arrived.
+        thread: id of the thread that answers a request; 0 if none.
+        given_up: the request was answered in place of that thread, which is stuck.
+        ends: when to stop reading from a refused client.
     """
 
     request: Any
@@ -107,24 +107,24 @@ class Connection(HTTPChannel):
 
     @property
     def idle(self) -> bool:
-        """Return whether nothing is under way: no request that arrives or is answered, no answer to be read."""
+        """Return whether nothing is in progress: no request arrives or is answered, and no answer is being sent."""
         answering = self.requests and not self.given_up
         return not (answering or self.request or self.total_outbufs_len or self.ends)
 
     @property
     def held(self) -> int:
-        """Return how many bytes of bodies it holds."""
+        """Return how many bytes of request bodies it holds."""
         waiting = sum(request.body_bytes_received for request in self.requests)
         return int(waiting + (self.request.body_bytes_received if self.request else 0))
 
     def check(self, now: float) -> None:
-        """Do what is due: refuse what arrives too slowly, end what waits too long."""
+        """Apply the deadlines: refuse a request that arrives too slowly, close a connection that waits too long."""
         server = self.server
         if self.ends is not None:
             if now > self.ends:
                 self.close_now()
         elif self.requests:
-            return  # being answered, which has a deadline of its own
+            return  # being answered, which has its own deadline
         elif self.request:
             if now > self.request.began + server.receive_seconds:
                 self.refuse(Late(""))
@@ -146,7 +146,7 @@ class Connection(HTTPChannel):
                 self.server.add_task(self)
 
     def give_up(self) -> list[str]:
-        """Answer a request in place of the thread that does not end, and end the connection.
+        """Answer a request in place of a thread that is stuck, and close the connection.
 
         Returns:
             Where the thread is.
@@ -165,7 +165,7 @@ class Connection(HTTPChannel):
         return self.ends is not None or bool(super().readable())
 
     def received(self, data: bytes) -> bool:
-        """Take what was sent, up to the end of a request; the next waits until the answer to this one has left.
+        """Accept data up to the end of a request; the next request waits until this answer was sent.
 
         Otherwise a client that sends many requests and reads no answer would hold a thread.
         """
@@ -174,7 +174,7 @@ class Connection(HTTPChannel):
                 return False
             self._ahead += data
             if self.request is None:
-                self._ahead = self._ahead.lstrip(b"\r\n")  # which clients of old send behind a request
+                self._ahead = self._ahead.lstrip(b"\r\n")  # which old clients send after a request
             while self._ahead and not self.requests and not self.total_outbufs_len:
                 if self.request is None:
                     self.request = self.parser_class(self.adj)
@@ -188,7 +188,7 @@ class Connection(HTTPChannel):
         return True
 
     def handle_read(self) -> None:
-        """Receive what is there."""
+        """Receive available data."""
         try:
             data = self.socket.recv(self.adj.recv_bytes)
         except BlockingIOError:
@@ -202,12 +202,12 @@ class Connection(HTTPChannel):
                 self.received(data)
                 self.server.weigh(self)
         elif self.ends is None and self.request is not None and not self.requests:
-            self.refuse(BadRequest(""))  # it has ended its side, and may still read why this is too little
+            self.refuse(BadRequest(""))  # it closed its side, and can still read the error
         else:
             self.close_now()
 
     def handle_close(self) -> None:
-        """Close; a refused client is listened to for a while, or it would get a reset instead of the answer."""
+        """Close; keep reading from a refused client for a while, or it gets a reset instead of the answer."""
         if self.refused and self.ends is None and self.connected:
             self.ends = time.monotonic() + LINGERING_SECONDS
             self.will_close = self.close_when_flushed = False
@@ -219,11 +219,11 @@ class Connection(HTTPChannel):
         self.close_now()
 
     def close_now(self) -> None:
-        """Close at once."""
+        """Close immediately."""
         super().handle_close()
 
     def service(self) -> None:
-        """Have the first request answered."""
+        """Start answering the first request."""
         self.thread = threading.get_ident()
         super().service()
         self.thread, self.since, self.fresh = 0, time.monotonic(), False

@@ -23,7 +23,7 @@ KNOWLEDGE_VERSION_HEADER = "Knowledge-Version"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is counted of a call that was answered."""
+    """The metrics of an answered call."""
 
     service: str
     hook: str
@@ -51,10 +51,10 @@ def blueprint(
 
     Args:
         registry: the services.
-        entrance: what a request must pass.
+        entrance: the checks that a request must pass.
         clock: tells the time; its date is the evaluation date of a call.
         access: fetches what was not prefetched, from allowed FHIR servers.
-        journal: remembers calls and feedback.
+        journal: records calls and feedback.
         metrics: counts them.
     """
     views = Blueprint("cds_services", __name__)
@@ -81,7 +81,7 @@ def blueprint(
             return respond(service_id, body, client, now, deadline)
 
     def respond(service_id: str, body: bytes, client: str, now: datetime, deadline: float) -> Response:
-        """Answer, keep a record, and let go of the chart: the next call begins without it in memory."""
+        """Answer, record the call, and release the chart, so that the next call begins without it in memory."""
         released = entrance.admission.released
         entry = journal.of_call(client, now, released)
         support = Support(access, deadline, entry.repeats, released)
@@ -105,7 +105,7 @@ def blueprint(
 
     @views.post("/cds-services/<service_id>/feedback", strict_slashes=False)
     def feedback(service_id: str) -> Response:
-        """Keep feedback (B1-B4): answered with 200 only once it is kept."""
+        """Store feedback (B1-B4); answer 200 only once it is stored."""
         client = entrance.admit(service_id)
         offered = registry.override_codes(service_id)
         entries = entrance.feedback(client)
@@ -117,12 +117,12 @@ def blueprint(
 
     @views.before_request
     def begin() -> None:
-        """Note when the request came, where the web server does not."""
+        """Note the time of arrival if the web server did not."""
         received()
 
     @views.after_app_request
     def count(response: Response) -> Response:
-        """Count each call, also those that were refused."""
+        """Count each call, including refused ones."""
         if request.endpoint == f"{views.name}.call":
             _count(registry, metrics, response.status_code)
         return response
@@ -131,7 +131,7 @@ def blueprint(
 
 
 def _count(registry: Registry, metrics: Metrics, status: int) -> None:
-    """Count the call that is being answered: its service, hook and rules, as far as it came to that."""
+    """Count the current call by service, hook and rules, as far as they are known."""
     outcome: Outcome | None = g.get("outcome")
     seconds = time.monotonic() - received()
     if outcome is None:

@@ -1,4 +1,4 @@
-"""What a request must pass before it is answered: who calls, how often, how much is sent, and until when to answer."""
+"""Checks before a request is answered: caller, rate, size, and the deadline of the answer."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from cds_service.protocol.decoding import decode
 from cds_service.protocol.feedback import FeedbackBounds, FeedbackEntry, read_feedback
 from cds_service.web.admission import RECEIVED, Admission, RateLimit
 
-if TYPE_CHECKING:  # loaded only where tokens are checked
+if TYPE_CHECKING:  # imported only where tokens are checked
     from cds_service.trust.client_jwt import Gatekeeper
 
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """What a request must pass before it is answered.
+    """The checks that a request must pass before it is answered.
 
     Attributes:
         base_url: where clients reach this server; a token's audience begins with it.
-        max_body_bytes: larger bodies are refused, also those whose length is not told in advance.
-        gatekeeper: checks tokens; None lets everybody in.
+        max_body_bytes: larger bodies are refused, with or without a Content-Length.
+        gatekeeper: verifies tokens; None accepts every caller.
         everywhere: discovery needs a token too.
         admission: lets one call compute at a time.
-        rate: how often a client may call.
-        feedback_rate: how many entries of feedback a client may send.
-        feedback_bounds: how many entries and suggestions one request may bring.
-        call_seconds: time for a whole call.
+        rate: limit of calls per client.
+        feedback_rate: limit of feedback entries per client.
+        feedback_bounds: limits of entries and suggestions in one request.
+        call_seconds: time limit of a whole call.
     """
 
     base_url: str
@@ -50,7 +50,7 @@ class Entrance:
         """Check who is calling, and that it does not call too often (S1-S4).
 
         Returns:
-            The issuer of the caller's token, or "" when none is asked for.
+            The issuer of the caller's token, or "" when none is required.
 
         Raises:
             Unauthorized, Forbidden, Unavailable: as the gatekeeper says.
@@ -75,11 +75,11 @@ class Entrance:
         return entries
 
     def admit_reader(self) -> None:
-        """Check who reads a page that is not for everybody: with a token, where calls need one.
+        """Check the reader of a page that is not public: by token, where calls need one.
 
         Raises:
             Unauthorized, Forbidden, Unavailable: as the gatekeeper says.
-            Forbidden: the client may call some services only; the page tells of all.
+            Forbidden: the client may use some services only, and the page is about all.
         """
         if self.gatekeeper is not None:
             url = f"{self.base_url}{request.path}"
@@ -89,7 +89,7 @@ class Entrance:
                 raise Forbidden("This client may call some services only, and this page tells of all")
 
     def count_reader(self) -> None:
-        """Count a call of whoever `admit_reader` let in.
+        """Count a call of a reader that `admit_reader` accepted.
 
         Raises:
             TooManyRequests: the client made too many calls.
@@ -98,11 +98,11 @@ class Entrance:
 
     @contextmanager
     def computing(self) -> Iterator[float]:
-        """Compute a call, when it is its turn; yield when it must have ended, by time.monotonic().
+        """Compute a call when it is its turn; yield its deadline, by time.monotonic().
 
         Raises:
-            Unavailable: others computed for too long.
-            TooLate: the block took longer than a call may.
+            Unavailable: other calls computed for too long.
+            TooLate: the block took longer than the limit of a call.
         """
         arrived = received()
         moment = arrived + self.call_seconds
@@ -115,7 +115,7 @@ class Entrance:
         Raises:
             UnsupportedMediaType: it is declared as something else, or compressed.
             BodyTooLarge: it is over the limit.
-            InvalidRequest: the client went away before all of it was sent.
+            InvalidRequest: the client disconnected before all of it was sent.
         """
         if request.mimetype != "application/json":
             raise UnsupportedMediaType("Content-Type must be application/json")
@@ -123,9 +123,9 @@ class Entrance:
             raise UnsupportedMediaType("Content-Encoding, such as gzip, is not supported")
         length = request.content_length
         body = b""
-        if length is None:  # streamed: its size shows only in reading
+        if length is None:  # streamed: its size is known only after reading
             body = request.get_data(cache=False)
-        elif length <= self.max_body_bytes:  # at once, rather than in pieces that are put together again
+        elif length <= self.max_body_bytes:  # in one read, instead of joining pieces
             body = request.environ["wsgi.input"].read(length)
         if max(length or 0, len(body)) > self.max_body_bytes:
             raise BodyTooLarge("The body is larger than this service accepts")
@@ -135,10 +135,10 @@ class Entrance:
 
 
 def _address() -> str:
-    """Return where a request comes from, which tells clients without tokens apart."""
+    """Return a request's address, which distinguishes clients without tokens."""
     return request.remote_addr or ""
 
 
 def received() -> float:
-    """Return when the request had arrived as a whole, by time.monotonic(); now where the web server does not tell."""
+    """Return when the whole request had arrived, by time.monotonic(); now if the web server did not note it."""
     return float(request.environ.setdefault(RECEIVED, time.monotonic()))

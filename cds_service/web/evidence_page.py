@@ -1,4 +1,4 @@
-"""The evidence page: what decides, drawn from the same data that decides."""
+"""The evidence page, drawn from the same data that decides."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], pages: Iterable
     """Return the page for the guidelines of a registry.
 
     Args:
-        registry: the services; those of one guideline share its content.
+        registry: the services; all services of a guideline share its content.
         clock: tells the time; reviews due before its date are marked.
         pages: names and paths of all pages that are served.
     """
@@ -31,7 +31,7 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], pages: Iterable
 
     @lru_cache(maxsize=1 + len(registry.guidelines))
     def rendered(here: str, names: tuple[str, ...], today: date) -> str:
-        """Return a page of a day; nothing else changes it, and drawing it costs as much as ten calls."""
+        """Return the page of a day, cached: only the date changes it, and rendering costs as much as ten calls."""
         values = {
             "guidelines": [registry.guidelines[name] for name in names],
             "today": today,
@@ -57,12 +57,12 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], pages: Iterable
 
 
 def conditions_in_words(conditions: tuple[Condition, ...], words: FactWords) -> str:
-    """Return what a rule tests, as a reader would say it, such as "low back pain: yes; nerve-root diagnosis: none"."""
+    """Return what a rule tests in words, such as "low back pain: yes; nerve-root diagnosis: none"."""
     return "; ".join(words.condition(condition) for condition in conditions) or "every other case"
 
 
 def text_in_words(text: str) -> str:
-    """Return a text of the knowledge folder with each placeholder as what it stands for, such as [cause]."""
+    """Return a text of the knowledge folder with each placeholder in brackets, such as [cause]."""
     return re.sub(r"\{(\w+)\}", lambda found: f"[{found[1].replace('_', ' ')}]", text)
 
 

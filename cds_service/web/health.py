@@ -1,4 +1,4 @@
-"""The blueprint of the health endpoints: is the process alive, can it answer calls, and what becomes of its records?"""
+"""Health endpoints: is the process alive, can it answer calls, and are records being stored?"""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cds_service.guideline.services import Registry
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """How the store is.
+    """The state of the store.
 
     Attributes:
         reachable: the database answers, and is not of a newer version.
         remembers: used tokens can be checked.
-        waiting: records of all worker processes that it does not have yet.
-        lost: records that could be kept nowhere since the start, by all worker processes.
-        recording: this process's thread that forwards records has not failed.
+        waiting: records of all worker processes that are not yet in the database.
+        lost: records of all worker processes that could not be stored anywhere, since the start.
+        recording: this process's forwarding thread has not failed.
     """
 
     reachable: bool
@@ -36,24 +36,24 @@ def blueprint(
     """Return the health endpoints.
 
     Args:
-        registry: the services that must be there.
-        clock: tells the time; reviews due before its date are listed.
-        store: tells how the store is.
-        needed: without the database nobody is let in, because used tokens cannot be checked.
+        registry: the services that must be loaded.
+        clock: returns the time; reviews due before its date are listed.
+        store: returns the state of the store.
+        needed: calls need the database, because used tokens are checked in it.
     """
     views = Blueprint("health", __name__, url_prefix="/health")
 
     @views.get("/live")
     def live() -> Response:
-        """Tell that the process answers."""
+        """Return that the process answers."""
         return jsonify(status="alive")
 
     @views.get("/ready")
     def ready() -> tuple[Response, int]:
-        """Tell whether calls can be answered: guidelines are loaded, and the database answers where it is needed.
+        """Return whether calls can be answered: guidelines are loaded, and the database answers if it is needed.
 
-        Overdue reviews are listed, but make nobody unready: old advice that says its date is better than none. Nor does
-        a database that only keeps records: they wait in the outbox. A process whose recorder failed is defective.
+        Overdue reviews are listed but do not make the service unready: old advice with its date is better than none.
+        Nor does a database that is needed for records only: they wait in the outbox. A failed recorder is a defect.
         """
         kept = store()
         is_ready = bool(registry.services) and (kept.remembers or not needed) and kept.recording

@@ -1,4 +1,4 @@
-"""Counts for Prometheus, right across worker processes, with names and numbers of ours only."""
+"""Metrics for Prometheus, summed over worker processes, with names and numbers but no values from requests."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable of the folder in which worker processes add up; prometheus_client reads it when imported."""
+"""Environment variable of the folder in which worker processes share counts; prometheus_client reads it at import."""
 
 FOLDER_PREFIX = "cds-metrics-"
-"""How the folder is called that `cds-service serve` makes, and removes at the end."""
+"""Name prefix of the folder that `cds-service serve` creates and deletes at the end."""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -22,7 +22,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class Metrics:
-    """What is counted of one application."""
+    """The metrics of one application."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -57,7 +57,7 @@ class Metrics:
         )
 
     def called(self, service: str, hook: str, status: int, rules: Iterable[str], seconds: float) -> None:
-        """Count a call, once for each rule that fired; `silent` when none did, "" when it was refused."""
+        """Count a call, once per rule that fired; `silent` when none did, "" when it was refused."""
         for rule in rules or ("",):
             self._calls.labels(service, hook, str(status), rule).inc()
         self._seconds.labels(service).observe(seconds)
@@ -84,26 +84,26 @@ class Metrics:
         self._failures.labels(operation).inc()
 
     def lost(self, records: int) -> None:
-        """Count records that could be kept nowhere."""
+        """Count records that could not be stored anywhere."""
         self._lost.inc(records)
 
     def lost_records(self) -> int:
-        """Return how many records were lost since the start, by all worker processes."""
+        """Return how many records all worker processes lost since the start."""
         return int(self._gathering().get_sample_value("cds_store_lost_records_total") or 0)
 
     def exposition(self, reachable: bool, waiting: int) -> bytes:
         """Return all counts in Prometheus' text format.
 
         Args:
-            reachable: the database answers at the moment.
-            waiting: records that the database does not have yet.
+            reachable: the database answers now.
+            waiting: records not yet in the database.
         """
         registry = self._gathering()
         registry.register(_StoreState(reachable, waiting))
         return generate_latest(registry)
 
     def _gathering(self) -> CollectorRegistry:
-        """Return a registry that counts for all worker processes."""
+        """Return a registry that sums over all worker processes."""
         gathering = CollectorRegistry()
         if os.environ.get(SHARED_FOLDER):
             MultiProcessCollector(gathering)  # type: ignore[no-untyped-call]
@@ -113,18 +113,18 @@ class Metrics:
 
 
 class _Forwarded(Collector):
-    """The counts of this process."""
+    """The metrics of this process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
 
     def collect(self) -> Iterable[object]:  # type: ignore[override]
-        """Return what the registry holds."""
+        """Return the registry's metrics."""
         return self._registry.collect()
 
 
 class _StoreState(Collector):
-    """Whether the database answers, and how many records wait, at the moment."""
+    """Whether the database answers, and how many records wait, now."""
 
     def __init__(self, reachable: bool, waiting: int) -> None:
         self._reachable = reachable

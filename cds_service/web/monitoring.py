@@ -14,8 +14,8 @@ def blueprint(metrics: Metrics, store: Callable[[], StoreState]) -> Blueprint:
     """Return the endpoint.
 
     Args:
-        metrics: what was counted.
-        store: tells how the store is at the moment.
+        metrics: the counts.
+        store: returns the state of the store.
     """
     views = Blueprint("monitoring", __name__)
 

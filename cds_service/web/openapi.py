@@ -1,4 +1,4 @@
-"""The endpoints as OpenAPI 3.1, made from the models that validate and answer, so that they cannot drift apart."""
+"""The endpoints as OpenAPI 3.1, generated from the models that validate and answer, so that it stays in step."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def description(service_ids: list[str], base_url: str, version: str) -> dict[str
     envelope, select, sign, other, feedback, cards, service = (
         _schema(form, schemas) for form in (*received, CARDS_RESPONSE, SERVICE_DESCRIPTION)
     )
-    # Which of the contexts is meant follows from the hook.
+    # The hook determines which context applies.
     schemas["Envelope"]["properties"]["context"] = {"anyOf": [select, sign, other]}
     services = {"type": "array", "items": service}
     listed = {"type": "object", "required": ["services"], "properties": {"services": services}}
@@ -103,7 +103,7 @@ def description(service_ids: list[str], base_url: str, version: str) -> dict[str
 
 
 def _schema(form: TypeAdapter[Any], schemas: dict[str, Any]) -> dict[str, str]:
-    """Add what a form describes, and all it refers to; return the reference to it."""
+    """Add a schema and all it refers to; return a reference to it."""
     made = form.json_schema(ref_template=_REFERENCE)
     for name, schema in made.pop("$defs", {}).items():
         schemas[name] = _never_null(schema)
@@ -112,7 +112,7 @@ def _schema(form: TypeAdapter[Any], schemas: dict[str, Any]) -> dict[str, str]:
 
 
 def _never_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Take out defaults of null: what has no value is absent (D5)."""
+    """Remove defaults of null, because a field without a value is absent (D5)."""
     told = dict(schema)
     for part in told.get("properties", {}).values():
         if part.get("default", "") is None:

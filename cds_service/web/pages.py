@@ -1,4 +1,4 @@
-"""What all pages share: the templates, the headers that keep them to themselves, and the list of pages."""
+"""What all pages share: templates, isolating headers, and the list of pages."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def page(template: str, here: str, pages: Iterable[tuple[str, str]], values: Map
     """Return a page.
 
     Args:
-        template: its file.
-        here: its own path.
-        pages: names and paths of all pages that are served, for the bar at the top.
+        template: the template's file name.
+        here: the page's path.
+        pages: names and paths of all served pages, for the navigation bar.
         values: what the template needs.
     """
     return answer(render(template, here, pages, values))
 
 
 def render(template: str, here: str, pages: Iterable[tuple[str, str]], values: Mapping[str, Any]) -> str:
-    """Return a page as HTML; see `page`. Its links are relative: a proxy may serve it under a path of its own."""
+    """Return a page as HTML; see `page`. Links are relative, because a proxy may add a path in front."""
     root = "../" * (here.count("/") - 1)
     return TEMPLATES.get_template(template).render(here=here, root=root, pages=list(pages), **values)
 
 
 def answer(html: str) -> Response:
-    """Return a rendered page with the headers that keep it to itself."""
+    """Return a rendered page with headers that isolate it."""
     return Response(html, mimetype="text/html", headers=_HEADERS)

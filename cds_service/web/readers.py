@@ -1,4 +1,4 @@
-"""Who may read each endpoint: declared here for every one, and whatever is not declared is kept inside."""
+"""Who may read each endpoint; one that is not declared here is for operators only."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Readers(StrEnum):
 
     EVERYBODY = "everybody"
     CLIENTS = "clients"
-    """With a token, where the settings ask for one; the endpoint itself checks it."""
+    """With a token where the settings require one; the endpoint checks it."""
     INSIDE = "inside"
-    """With a token where calls need one, and otherwise to whom the settings say: see app.py."""
+    """With a token where calls need one, otherwise as the settings say: see app.py."""
 
 
 READERS: Final[Mapping[str, Readers]] = {

@@ -1,6 +1,6 @@
-"""One request as it arrives: how long it may take, what is well formed, and which of our errors a fault is.
+"""One request as it arrives: time limits, well-formedness, and the error for each fault.
 
-waitress's parser, made stricter where two servers in a row could read the same bytes in two ways.
+waitress's parser, made stricter where two servers in a row could read the same bytes differently.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from cds_service.errors import (
 )
 
 LONGEST_HEADER = 32_768
-"""Bytes of request line and headers together."""
+"""Limit for request line and headers together, in bytes."""
 
 LONGEST_LINE = 8_190
-"""Bytes of a request line, of a line that tells the size of a chunk, and of what follows the last chunk."""
+"""Limit for a request line, for the line with a chunk's size, and for the trailer, in bytes."""
 
 
 _TARGET = re.compile(r"/[^#]*|(?i:https?)://[^/?#]+(?:[/?][^#]*)?|\*")
-"""What a request may ask for: a path, a whole address, or nothing in particular. No part of a page."""
+"""A valid request target: a path, an absolute URL, or *. No fragment."""
 
 _HOST = re.compile(rb"^host:", re.IGNORECASE | re.MULTILINE)
 _ENCODED = re.compile(rb"^transfer-encoding:", re.IGNORECASE | re.MULTILINE)
 _IN_DOUBT = re.compile(rb"^[ \t]", re.MULTILINE)
-"""A line that goes on with the one before: some servers take it for a header of its own."""
+"""A continuation line, which some servers read as a separate header."""
 
 
 class LineTooLong(Error):
@@ -56,19 +56,19 @@ class Late(Error):
 
 
 class Crowded(Error):
-    """So many large bodies are being received that there is no memory for this one."""
+    """Other large bodies are being received, so there is no memory for this one."""
 
     code = 503
 
 
 class Stuck(Error):
-    """The request is being answered for far too long."""
+    """Answering the request takes far too long."""
 
     code = 503
 
 
 def refusal(fault: Error) -> CdsError:
-    """Return what is answered to a fault that was found before or beside the application.
+    """Return the error for a fault found outside the application.
 
     It repeats nothing of the request (H1).
     """
@@ -87,7 +87,7 @@ def refusal(fault: Error) -> CdsError:
 
 
 class Chunks(ChunkedReceiver):
-    """A body in chunks. Every line ends in CRLF and says what the specification allows, or the body is refused."""
+    """A chunked body. It is refused unless every line ends in CRLF and follows the specification."""
 
     def __init__(self, buffer: Any, most_bytes: int) -> None:
         super().__init__(buffer)
@@ -98,7 +98,7 @@ class Chunks(ChunkedReceiver):
         self._take = self._size
 
     def received(self, data: bytes) -> int:
-        """Take what belongs to this body; return how many bytes of `data` that is."""
+        """Consume data of this body; return how many bytes."""
         came = self._unread + data
         at = 0
         while at < len(came) and not self.completed and self.error is None:
@@ -118,7 +118,7 @@ class Chunks(ChunkedReceiver):
         return len(piece)
 
     def _end(self, came: bytes, at: int) -> int:
-        """Take the line end behind a chunk."""
+        """Consume the line end after a chunk."""
         if not b"\r\n".startswith(came[at : at + 2]):
             return self._refuse()
         if len(came) - at < 2:
@@ -127,7 +127,7 @@ class Chunks(ChunkedReceiver):
         return 2
 
     def _size(self, came: bytes, at: int) -> int:
-        """Take the line that tells the size of the next chunk."""
+        """Consume the line with the size of the next chunk."""
         line = self._line(came, at)
         if line is None:
             return 0
@@ -142,7 +142,7 @@ class Chunks(ChunkedReceiver):
         return len(line) + 2
 
     def _trailer(self, came: bytes, at: int) -> int:
-        """Take a line behind the last chunk; an empty one ends the body."""
+        """Consume a line after the last chunk; an empty line ends the body."""
         line = self._line(came, at)
         if line is None:
             return 0
@@ -154,7 +154,7 @@ class Chunks(ChunkedReceiver):
         return len(line) + 2
 
     def _line(self, came: bytes, at: int) -> bytes | None:
-        """Return the line that begins here; None when its end has not arrived, or it cannot be one."""
+        """Return the line that begins here; None if its end has not arrived, or it is not a line."""
         end = came.find(b"\r\n", at, at + LONGEST_LINE + 2)
         line = came[at : end if end >= 0 else at + LONGEST_LINE + 1]
         if len(line) > LONGEST_LINE or b"\n" in line or b"\r" in line.removesuffix(b"\r" if end < 0 else b""):
@@ -172,17 +172,17 @@ class Reception(HTTPRequestParser):
 
     Attributes:
         began: when its first byte arrived, by time.monotonic().
-        arrived: when it was there as a whole.
+        arrived: when all of it had arrived.
     """
 
-    body_rcv: Any  # None until the header has been read, and where there is no body
+    body_rcv: Any  # None until the header was read, and without a body
 
     def __init__(self, adjustments: Any) -> None:
         super().__init__(adjustments)
         self.began = self.arrived = time.monotonic()
 
     def received(self, data: bytes) -> int:
-        """Take what belongs to this request; return how many bytes of `data` that is."""
+        """Consume data of this request; return how many bytes."""
         taken: int = super().received(data)
         start = self.first_line if self.headers_finished and hasattr(self, "first_line") else self.header_plus
         if len(start.partition(b"\n")[0]) > LONGEST_LINE and self.body_bytes_received == 0:
@@ -191,7 +191,7 @@ class Reception(HTTPRequestParser):
         return taken
 
     def refuse(self, fault: Error) -> None:
-        """Give up receiving, for a reason."""
+        """Stop receiving, for a reason."""
         self.error = fault
         self.completed = True
         self.close()
@@ -201,7 +201,7 @@ class Reception(HTTPRequestParser):
         """Read the header.
 
         Raises:
-            ParsingError: it is malformed, or leaves in doubt where the request ends or what it asks for.
+            ParsingError: it is malformed, or ambiguous about where the request ends or what its target is.
         """
         try:
             super().parse_header(header_plus)

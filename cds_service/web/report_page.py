@@ -1,4 +1,4 @@
-"""The report as a page: in the browser, and as one file that needs nothing else."""
+"""The report as a page: in the browser, and as one self-contained file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STATIC = files("cds_service.web") / "static"
 
 @dataclass(frozen=True, slots=True)
 class _Inline:
-    """What a page that stands alone carries within itself."""
+    """The files embedded in a self-contained page."""
 
     style: str
     library: str
@@ -34,8 +34,8 @@ def blueprint(database: Database, services: Iterable[str], pages: Iterable[tuple
     """Return the page.
 
     Args:
-        database: where calls and feedback are.
-        services: ids to choose from.
+        database: the calls and feedback.
+        services: the service ids to choose from.
         pages: names and paths of all pages that are served.
     """
     views = Blueprint("report", __name__)
@@ -43,7 +43,7 @@ def blueprint(database: Database, services: Iterable[str], pages: Iterable[tuple
 
     @views.get(PATH)
     def show() -> Response:
-        """Show the figures of the period that the query asks for."""
+        """Show the figures of the period in the query."""
         period = Period(_day("from"), _day("until"), request.args.get("service", ""))
         if period.service and period.service not in names:
             raise InvalidFields(Issue("service must be the id of a service", "service"))
@@ -57,7 +57,7 @@ def blueprint(database: Database, services: Iterable[str], pages: Iterable[tuple
 
 
 def standalone(found: Report) -> str:
-    """Return a report as one HTML file with everything in it."""
+    """Return a report as one self-contained HTML file."""
     parts = ("style.css", "vendor/chart.min.js", "report.js")
     inline = _Inline(*((_STATIC / name).read_text("utf-8") for name in parts))
     return TEMPLATES.get_template("report.html").render(here="", pages=[], inline=inline, services=[], **_values(found))
@@ -94,7 +94,7 @@ def _values(found: Report) -> dict[str, Any]:
 
 
 def _stacked(groups: Iterable[Group], calls: list[int] | None = None) -> dict[str, Any]:
-    """Return how the cards of each group were answered, one above the other, with calls as a line."""
+    """Return a chart of the outcomes of each group's cards as stacked bars, with calls as a line."""
     shown = list(groups)
     series = [
         {"label": "Accepted", "values": [group.accepted for group in shown], "color": "--accepted"},

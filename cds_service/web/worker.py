@@ -22,19 +22,19 @@ from cds_service.web.connection import Connection
 from cds_service.web.reception import LONGEST_HEADER, Crowded
 
 MOST_CONNECTIONS = 500
-"""Connections of a worker; for the next one, that which has done nothing for the longest time is ended."""
+"""Limit of connections per worker; one more closes the connection that has been idle the longest."""
 
 HELD_BODIES = 8
-"""So many of the largest bodies may be held at once by a worker that receives them or has them wait."""
+"""How many bodies of the largest size a worker may hold at a time, received or waiting."""
 
 OVERDUE_SECONDS = 2
-"""A call that is under way for so long after its deadline will not end by itself, and costs the worker its life."""
+"""A call that runs for this long after its deadline is stuck, so the worker is replaced."""
 
 STUCK_SECONDS = 60
-"""So does whatever else is under way for so long."""
+"""The same for anything else that runs for this long."""
 
 LIVENESS = "/health/live"
-"""The path that has a thread of its own, so that it is answered whatever callers do."""
+"""The path with its own thread, so that it is answered whatever callers do."""
 
 _REST = 0.002
 _LONGEST_REST = 0.01
@@ -46,27 +46,27 @@ _LARGE_BODY = 262_144
 
 
 class _Wordless(logging.Handler):
-    """Logs that something happened in waitress, and where; its own words can quote a request."""
+    """Logs that something happened in waitress, and where, but not its text, which can quote a request."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log a line of ours."""
+        """Log a line without waitress's text."""
         cause = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
         telemetry.log().warning("web server", place=f"{record.module}.{record.funcName}", cause=cause)
 
 
 def log_without_words() -> None:
-    """Have waitress's log say nothing of requests."""
+    """Keep requests out of waitress's log."""
     for name, handler in (("waitress", _Wordless(logging.WARNING)), ("waitress.queue", logging.NullHandler())):
         log = logging.getLogger(name)
         log.handlers, log.propagate = [handler], False
 
 
 class Server(TcpWSGIServer):
-    """Accepts connections, watches over their deadlines, and has whole requests answered by threads.
+    """Accepts connections, enforces their deadlines, and hands whole requests to threads.
 
     Attributes:
-        ending: the worker is about to end.
-        refused: hears the status of each request that is answered here, with an error.
+        ending: the worker is about to stop.
+        refused: called with the status of each request answered here with an error.
     """
 
     channel_class = Connection
@@ -75,26 +75,26 @@ class Server(TcpWSGIServer):
     def __init__(
         self, application: Any, listener: Any, settings: Settings, threads: int, sockets: dict[int, Any]
     ) -> None:
-        """Prepare to serve on a socket that listens.
+        """Prepare to serve on a listening socket.
 
         Args:
             application: the WSGI application.
             listener: the socket.
-            settings: those of the service.
-            threads: how many requests are answered at once, beside those that need no computing.
-            sockets: where all that is polled is entered.
+            settings: the service's settings.
+            threads: how many requests are answered at a time, not counting those that need no computing.
+            sockets: the map of polled sockets.
         """
-        largest = settings.max_body_bytes + 1  # so that the application can say what is too much
+        largest = settings.max_body_bytes + 1  # so that the application can report what is too large
         adjustments = Adjustments(
             sockets=[listener],
             recv_bytes=_READ_BYTES,
-            inbuf_overflow=2 * largest,  # no body is ever written to a disk
+            inbuf_overflow=2 * largest,  # no body is ever written to disk
             outbuf_overflow=2 * largest,
             connection_limit=2 * MOST_CONNECTIONS,
             cleanup_interval=1,
             max_request_header_size=LONGEST_HEADER,
             max_request_body_size=largest,
-            clear_untrusted_proxy_headers=False,  # that they came tells that there is a proxy
+            clear_untrusted_proxy_headers=False,  # their presence shows that there is a proxy
             log_socket_errors=False,
             ident="",
         )
@@ -118,15 +118,15 @@ class Server(TcpWSGIServer):
 
     @property
     def busy(self) -> bool:
-        """Return whether something is under way."""
+        """Return whether anything is in progress."""
         return not all(connection.idle for connection in self.connections)
 
     def readable(self) -> bool:
-        """Return whether a connection may be accepted; see to deadlines meanwhile."""
+        """Return whether a connection may be accepted; enforce deadlines on the way."""
         return bool(super().readable()) and time.monotonic() >= self.rests_until
 
     def maintenance(self, now: float) -> None:  # noqa: ARG002 - by another clock
-        """See to the deadlines of all connections."""
+        """Enforce the deadlines of all connections."""
         moment = time.monotonic()
         for connection in self.connections:
             connection.check(moment)
@@ -134,8 +134,8 @@ class Server(TcpWSGIServer):
     def handle_accept(self) -> None:
         """Accept a connection that another worker, with fewer, did not want.
 
-        All workers see that a connection waits. One that has connections gives the others a moment, the longer the more
-        it has; otherwise the first to wake would take all that come at once and keep them.
+        All workers see a waiting connection. A worker with connections lets the others go first, and waits longer the
+        more it has. Otherwise the first to wake would take all connections that arrive together, and keep them.
         """
         now = time.monotonic()
         rest = min(_REST * len(self.active_channels), _LONGEST_REST)
@@ -149,14 +149,14 @@ class Server(TcpWSGIServer):
             self._end_oldest()
 
     def _end_oldest(self) -> None:
-        """End the connection that has done nothing, or has sent a request, for the longest time."""
+        """Close the connection that has been idle, or sending a request, for the longest time."""
         waiting = [connection for connection in self.connections if not connection.requests]
         if waiting:
             oldest = min(waiting, key=lambda one: one.request.began if one.request else one.since)
             oldest.close_now()
 
     def weigh(self, connection: Connection) -> None:
-        """Refuse the largest body that is being received when all together are too large."""
+        """Refuse the largest body being received when all together are too large."""
         if connection.held < _LARGE_BODY or sum(one.held for one in self.connections) <= self._most_held:
             return
         arriving = [one for one in self.connections if one.request]
@@ -164,7 +164,7 @@ class Server(TcpWSGIServer):
             max(arriving, key=lambda one: one.held).refuse(Crowded(""))
 
     def add_task(self, task: Connection) -> None:
-        """Have the first request of a connection answered; without waiting for others where nothing is computed."""
+        """Start answering the first request of a connection; one that needs no computing does not wait for others."""
         request = task.requests[0]
         if request.error or request.path == LIVENESS:
             self._at_once.add_task(task)
@@ -172,7 +172,7 @@ class Server(TcpWSGIServer):
             super().add_task(task)
 
     def give_up(self, now: float) -> bool:
-        """Answer requests that do not end, so that only a new worker can help; return whether there are any."""
+        """Answer requests whose threads are stuck, and return whether there are any: the worker must be replaced."""
         overdue = deadline.overdue(now - OVERDUE_SECONDS)
         stuck = [
             one
@@ -185,13 +185,13 @@ class Server(TcpWSGIServer):
         return bool(stuck)
 
     def end_threads(self) -> None:
-        """Let the threads end that have requests answered; those that never will end with the process."""
+        """Let the threads that answer requests end; those that are stuck end with the process."""
         stuck = any(connection.given_up for connection in self.connections)
         self.task_dispatcher.shutdown(timeout=0 if stuck else _END_SECONDS)
         self._at_once.shutdown()
 
     def stop_accepting(self) -> None:
-        """Leave new connections to others; requests that are sent on open ones are still answered."""
+        """Accept no new connections; requests on open ones are still answered."""
         self.ending = True
         self.accepting = False
         self.del_channel()
@@ -199,14 +199,14 @@ class Server(TcpWSGIServer):
 
 
 class WaitressWorker(Worker):
-    """What gunicorn runs."""
+    """The worker that gunicorn runs."""
 
     _servers: tuple[Server, ...] = ()
 
     def run(self) -> None:
-        """Serve until told to end; then answer what has arrived."""
+        """Serve until signaled to stop; then answer what has arrived."""
         settings = Settings.from_environ(os.environ)
-        # Whoever receives waits this long for the one who computes, several times in a large body.
+        # The receiving thread waits this long for a computing one, several times per large body.
         sys.setswitchinterval(0.001)
         log_without_words()
         sockets: dict[int, Any] = {}
@@ -229,20 +229,20 @@ class WaitressWorker(Worker):
         wasyncore.close_all(sockets, ignore_all=True)
 
     def _step(self, sockets: dict[int, Any]) -> None:
-        """Do what is to be done, or wait a while for it; end when something is under way that does not end.
+        """Handle events, or wait a while for them; stop when a request is stuck.
 
-        Gunicorn is told that the worker is well. It is not when a guideline lets no other thread have the interpreter;
-        then gunicorn ends it.
+        This notifies gunicorn that the worker is alive. When a guideline never releases the interpreter, that stops,
+        and gunicorn kills the worker.
         """
         now = time.monotonic()
         self.notify()
         if any(server.give_up(now) for server in self._servers):
-            self.alive = False  # gunicorn makes a new one
+            self.alive = False  # gunicorn starts a new one
         rests = [server.rests_until - now for server in self._servers if server.rests_until > now]
         wasyncore.poll2(min([*rests, _WAIT]) + 0.001, sockets)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """End gracefully, and wake whoever waits for clients."""
+        """Stop gracefully, and wake the thread that waits for clients."""
         super().handle_exit(sig, frame)
         for server in self._servers:
             server.pull_trigger()
