@@ -1,1 +1,1 @@
-"""The guidelines of this repository: medicine that knows no HTTP. Each is a package, found by its entry point."""
+"""The guidelines of this repository: medicine without HTTP. Each is a package, found by its entry point."""

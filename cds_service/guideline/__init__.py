@@ -1,1 +1,1 @@
-"""The workbench: everything a guideline stands on, and the only part of this package that guidelines import."""
+"""The workbench: what every guideline is built on, and all of this package that guidelines import."""

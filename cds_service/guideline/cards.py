@@ -1,4 +1,4 @@
-"""Decisions to cards: one card for each rule that fired, with why, the advice, the evidence and what can be done."""
+"""From decisions to cards: one card per rule that fired, with reasons, advice, evidence and suggestions."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#])")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a card is about, for whoever counts cards or tells repeats. Stored as names, codes and keyed hashes only.
+    """What a card is about, for counting cards and recognizing repeats. Stored as names, codes and keyed hashes only.
 
     Attributes:
-        rule: the rule that fired, as it is called outside of its guideline, such as dry-needling/R1.
-        codes: codes of the orders, as far as the guideline knows them.
-        orders: for each order what tells orders of the same thing: its codes, or its words where it has none.
-        grounds: the chart entries that decided, each with the part it played.
+        rule: the rule that fired, with its guideline, such as dry-needling/R1.
+        codes: codes of the orders that the guideline knows.
+        orders: the identity of each order: its codes, or its words if it has none.
+        grounds: the chart entries that decided, each with its role.
         suggestions: the name of each suggestion, by its uuid.
     """
 
@@ -45,14 +45,14 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One card and what it is about; they part only where the card is sent."""
+    """One card and what it is about, kept together until the card is sent."""
 
     card: Card
     subject: Subject
 
 
 def compose(request: HookRequest, decided: Sequence[Decided], knowledge: Knowledge, today: date) -> tuple[Advice, ...]:
-    """Return the cards of a call. Orders with the same outcome share a card, a silent outcome has none."""
+    """Return the cards of a call. Orders with the same outcome share a card; a silent outcome has none."""
     grouped: dict[str, list[Decided]] = {}
     for item in decided:
         if not item.decision.rule.silent:
@@ -90,7 +90,7 @@ def _advice(request: HookRequest, group: Sequence[Decided], knowledge: Knowledge
 
 def _subject(rule: str, group: Sequence[Decided], suggestion_names: dict[str, str]) -> Subject:
     """Return what a card is about: rule, orders, and the chart entries that decided."""
-    # An order's own reason goes by its words: the draft's id may change from one hook to the next.
+    # An order's own reason is identified by its words, because a draft's id may change between hooks.
     grounds = (
         "|".join((ground.role, _chart_reference(entry, item), entry.display))
         for item in group
@@ -107,12 +107,12 @@ def _subject(rule: str, group: Sequence[Decided], suggestion_names: dict[str, st
 
 
 def _chart_reference(entry: Entry, item: Decided) -> str:
-    """Return the reference of a chart entry, and nothing for the order's own."""
+    """Return the reference of a chart entry, or "" for the order itself."""
     return "" if entry.reference == item.draft.entry.reference else entry.reference
 
 
 class _Escaped:
-    """Words for placeholders, escaped when a text asks for them: most texts ask for none."""
+    """Words for placeholders, escaped only when used, because most texts use none."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
@@ -134,7 +134,7 @@ def _notes(group: Sequence[Decided], knowledge: Knowledge) -> list[tuple[Note, s
 
 
 def _parts(group: Sequence[Decided], notes: Sequence[tuple[Note, str]], knowledge: Knowledge) -> Parts:
-    """Return all that the card could say, each part by rank."""
+    """Return everything the card could say, each part by rank."""
     rule = group[0].decision.rule
     by_part: dict[str, list[Line]] = {}
     for note, words in notes:
@@ -155,7 +155,7 @@ def _parts(group: Sequence[Decided], notes: Sequence[tuple[Note, str]], knowledg
 
 
 def _verdict(group: Sequence[Decided], lead: Sequence[Line]) -> Sequence[str]:
-    """Return the verdict of each order, or what stands in its place; the same words once."""
+    """Return the verdict of each order, or what replaces it, without repeats."""
     found = []
     for item in group:
         instead = next((note.text for note in item.decision.notes if note.part == "instead"), item.decision.rule.detail)
@@ -178,7 +178,7 @@ def _links(rule: Rule, knowledge: Knowledge) -> list[Link]:
 def _extension(
     group: Sequence[Decided], notes: Sequence[tuple[Note, str]], written: Detail, knowledge: Knowledge, today: date
 ) -> dict[str, Any]:
-    """Return for machines what the detail says in words, and what it has no room for: rule, facts, lines, entries."""
+    """Return the card's content for machines, including what its text has no room for: rule, facts, lines, entries."""
     rule = group[0].decision.rule
     joined = {condition.fact for note, _ in notes for condition in note.when}
     tested = {*group[0].decision.because, *joined, STATED_REASON}
@@ -207,6 +207,6 @@ def _extension(
 
 
 def escaped(text: str) -> str:
-    """Return chart text so that it reads as plain words in Markdown: no markup, no HTML, no link, one line."""
+    """Return chart text escaped for Markdown: no markup, HTML or links, on one line."""
     flat = _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
     return flat.replace("://", ":\\//").replace("www.", "www\\.")

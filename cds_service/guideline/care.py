@@ -1,4 +1,4 @@
-"""Procedures, service requests and care plans to what was done and what is active: sessions, treatments, therapy."""
+"""From procedures, service requests and care plans to care: sessions, treatments, and therapy done or active."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _OVER = ("completed", "stopped", "on-hold")
 
 @dataclass(frozen=True, slots=True)
 class CareSought:
-    """What a guideline looks for.
+    """The care that a guideline looks for.
 
     Attributes:
         kinds: the kinds of orders whose completed sessions are read.
         therapy: value set of therapies that may be active.
-        tried: value set of care that may have been tried; the therapies are tried too, once they are over.
-        words: list of words that name a therapy as an activity of a care plan; "" for none.
+        tried: value set of care that may have been tried; therapies that are over count too.
+        words: phrase list that names a therapy as an activity of a care plan; "" for none.
         treatment: value set of one more treatment that may have been done; "" for none.
     """
 
@@ -48,7 +48,7 @@ class CareSought:
 
 @dataclass(slots=True)
 class CareRead:
-    """What became of procedures, requests and plans."""
+    """What was read from procedures, requests and plans."""
 
     sessions: list[Session] = field(default_factory=list)
     treated: list[Entry] = field(default_factory=list)
@@ -59,14 +59,14 @@ class CareRead:
 
 
 def read(chart: Chart, value_sets: ValueSets, sought: CareSought, drafts: Iterable[Resource], today: date) -> CareRead:
-    """Read care that was given, and care that is active or ordered in the same session.
+    """Read care that was completed, and care that is active or ordered in the same session.
 
     Args:
         chart: the patient's.
         value_sets: the guideline's.
         sought: what to look for.
         drafts: the draft orders that count as orders, selected or not.
-        today: sessions that lie ahead are unreadable.
+        today: sessions in the future are unreadable.
     """
     reader = _Reader(value_sets, sought, today)
     therapies = [*reader.procedures(chart), *reader.requests(chart)]
@@ -79,11 +79,11 @@ def read(chart: Chart, value_sets: ValueSets, sought: CareSought, drafts: Iterab
 
 
 _Dated = tuple[str, Resource]
-"""A therapy and its date as written: enough to find the latest."""
+"""A therapy with its date as written, which is enough to find the latest."""
 
 
 class _Reader:
-    """Reads one chart for one guideline, and collects what it finds."""
+    """Reads one chart for one guideline and collects the findings."""
 
     def __init__(self, value_sets: ValueSets, sought: CareSought, today: date) -> None:
         self.found = CareRead()
@@ -107,7 +107,7 @@ class _Reader:
     def procedures(self, chart: Chart) -> Iterator[_Dated]:
         """Read sessions and treatments; yield the therapies.
 
-        Words count only for a procedure that has no code of a system we know: history is long, and coded.
+        Words count only for a procedure without a code of a known system, because histories are long and coded.
         """
         for sent in chart.entries("Procedure", self._value_sets.meaningful):
             resource = in_r4(sent)
@@ -124,7 +124,7 @@ class _Reader:
                 self._read_session(resource, kind, concept)
 
     def requests(self, chart: Chart) -> Iterator[_Dated]:
-        """Read therapies that are active on request; yield all that were ordered, as care that was tried."""
+        """Read requests for therapies: collect active ones, and yield all, as care that was tried."""
         for request in chart.entries("ServiceRequest"):
             status = word(request.get("status"))
             if status not in ("", "active", "completed", "on-hold") or is_true(request.get("doNotPerform")):
@@ -139,7 +139,7 @@ class _Reader:
             yield _written(request.get("authoredOn")), request
 
     def _read_session(self, resource: Resource, kind: str, concept: Concept) -> None:
-        """Read one completed session. A partial date is read so that it never lengthens the span between sessions."""
+        """Read one completed session. A partial date never lengthens the time between sessions."""
         entry = self.entry(resource)
         reading = elements.read(resource, _READ_PROCEDURE)
         self.found.lost += lost_elements(resource, reading.lost)
@@ -154,7 +154,7 @@ class _Reader:
         self.found.sessions.append(Session(entry, kind, begin, end, concept, places))
 
     def keep_latest(self, therapies: list[_Dated]) -> None:
-        """Keep the latest therapy: one is enough to say that care was tried."""
+        """Keep the latest therapy, because one is enough to say that care was tried."""
         if therapies:
             latest = max(written for written, _ in therapies)
             resource = max((found for written, found in therapies if written == latest), key=reference_to)
@@ -162,7 +162,7 @@ class _Reader:
             self._keep(resource, names, self.found.care_tried)
 
     def planned(self, chart: Chart) -> Iterator[Entry]:
-        """Yield the therapy of active care plans; what is over or on hold is kept as care that was tried."""
+        """Yield the therapies of active care plans; those that are over or on hold count as care that was tried."""
         for plan in chart.entries("CarePlan", _begun):
             status = word(plan.get("status"))
             if any(isinstance(found := plan.get(name), list) and len(found) > MOST_COMPONENTS for name in _PLAN_LISTS):
@@ -178,7 +178,7 @@ class _Reader:
                 self.found.care_tried.append(Entry(reference_to(plan), shown((active or over)[0].words or "care plan")))
 
     def _activities(self, plan: Resource) -> tuple[list[Concept], list[Concept]]:
-        """Return the therapies of a plan that go on, and those that are over or on hold."""
+        """Return a plan's active therapies, and those that are over or on hold."""
         active: list[Concept] = []
         over: list[Concept] = []
         for status, concept in _plan_concepts(plan):
@@ -193,7 +193,7 @@ class _Reader:
 
 
 def _performed(resource: Resource) -> tuple[FhirDate | None, FhirDate | None]:
-    """Return the first and the last day of a procedure; both the same when only one is given."""
+    """Return the first and last day of a procedure, equal when only one is given."""
     when = dates.parse(resource.get("performedDateTime"))
     if when is not None:
         return when, when
@@ -215,7 +215,7 @@ def _begun(plans: Sequence[Resource]) -> Sequence[Resource]:
 
 
 def _plan_concepts(plan: Resource) -> Iterator[tuple[str, object]]:
-    """Yield what a plan is about and its activities, each with the activity's status; those that never began not."""
+    """Yield a plan's categories and activities with their status, except activities that never began."""
     yield from (("", category) for category in listed(plan.get("category")))
     for activity in listed(plan.get("activity")):
         detail = activity.get("detail")

@@ -1,4 +1,4 @@
-"""How cards cite: the line, link and review dates of each statement, and each rule's source; made once at start."""
+"""Citations on cards: line, link and review dates of each statement, and each rule's source; made once at start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Citation:
     Attributes:
         line: in Markdown, with the population it is about, its strength and its certainty.
         link: to the primary source; None when none is known.
-        reviews: its id, and the days of its last and next review, for machines.
+        reviews: its id and the dates of its last and next review, for machines.
     """
 
     line: str
@@ -29,13 +29,13 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Citations:
-    """All that cards cite.
+    """All citations of a guideline.
 
     Attributes:
         statements: by the statement's id.
         sources: where each rule's advice comes from, by the rule's id.
         pages: each rule's place on the evidence page, by the rule's id.
-        lines: the last line but one of each rule's card, in Markdown: the page and the rule's sources by name.
+        lines: the Evidence line of each rule's card, in Markdown: the page and the rule's sources by name.
     """
 
     statements: Mapping[str, Citation]
@@ -45,10 +45,10 @@ class Citations:
 
 
 def cite(content: Rules, evidence_url: str) -> Citations:
-    """Word the citations of a guideline.
+    """Prepare the citations of a guideline.
 
     Args:
-        evidence_url: of the evidence page.
+        evidence_url: URL of the evidence page.
     """
     guideline = content.identity.id
     page = f"{evidence_url}/{guideline}"

@@ -1,4 +1,4 @@
-"""Condition resources to problems that count: status, codes and onset; what cannot be read is named."""
+"""From Condition resources to problems that count: status, codes and onset; unreadable elements are named."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ABATEMENTS = (
     "abatementDateTime", "abatementAge", "abatementPeriod", "abatementRange", "abatementString", "abatementBoolean",
 )  # fmt: skip
 MOST_WORDS = 80
-"""Characters of a chart entry's own words that are shown; the reference names the rest."""
+"""Longest text shown of a chart entry, in characters; the reference identifies the rest."""
 _READ = (
     "clinicalStatus", "verificationStatus", "category", "code", "bodySite", "subject", "encounter", "onsetDateTime",
     "onsetAge", "onsetPeriod", "onsetRange", "onsetString", "abatementDateTime", "recordedDate",
@@ -34,13 +34,13 @@ _READ = (
 
 @dataclass(slots=True)
 class ConditionsRead:
-    """What became of a list of conditions.
+    """What was read from a list of conditions.
 
     Attributes:
-        problems: those that count or may count, those in mere words too.
-        unrelated: how many more count that say nothing to the guideline.
+        problems: those that count or may count, including those in words only.
+        unrelated: how many more count but are unrelated to the guideline.
         lost: elements of problems that could not be read.
-        unreadable: entries that say nothing at all.
+        unreadable: entries without anything that can be read.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -50,7 +50,7 @@ class ConditionsRead:
 
 
 def read(chart: Chart, value_sets: ValueSets, today: date) -> ConditionsRead:
-    """Read the patient's conditions. Those that say nothing to the guideline cost one look-up each."""
+    """Read the patient's conditions. Unrelated ones cost one look-up each."""
     found = ConditionsRead()
     if chart.patient is not None:
         found.lost += lost_elements(chart.patient, elements.read(chart.patient, ("birthDate",)).lost)
@@ -74,7 +74,7 @@ def read(chart: Chart, value_sets: ValueSets, today: date) -> ConditionsRead:
 
 
 def _counts_unread(resource: Resource, today: date) -> bool:
-    """Return whether a condition that says nothing counts: a visit's diagnosis only where it says that it is active."""
+    """Return whether an unrelated condition counts: the diagnosis of a visit only if it says that it is active."""
     status = _status(resource, today)
     if status is StatedStatus.ACTIVE:
         return True
@@ -82,7 +82,7 @@ def _counts_unread(resource: Resource, today: date) -> bool:
 
 
 def problem(resource: Resource, concept: Concept, chart: Chart, value_sets: ValueSets, today: date) -> Problem:
-    """Read one condition that counts or may count; what of it could not be read is named in it."""
+    """Read one condition that counts or may count, and name its unreadable elements."""
     reading = elements.read(resource, _READ)
     read = reading.resource
     return Problem(
@@ -102,7 +102,7 @@ def problem(resource: Resource, concept: Concept, chart: Chart, value_sets: Valu
 
 
 def _onset_words(resource: Resource) -> str:
-    """Return an onset that cannot be computed with: its words, or the ends of its range."""
+    """Return an onset that is not a date: its text, or the ends of its range."""
     words = resource.get("onsetString")
     if isinstance(words, str):
         return plain_line(words)
@@ -115,7 +115,7 @@ def _onset_words(resource: Resource) -> str:
 
 
 def _is_visit(categories: object) -> bool:
-    """Return whether a condition is the diagnosis of a visit, and not on the problem list too."""
+    """Return whether a condition is the diagnosis of a visit and not also on the problem list."""
     codes = {
         word(coding.get("code"))
         for concept in listed(categories)[:MOST_REASONS]
@@ -125,7 +125,7 @@ def _is_visit(categories: object) -> bool:
 
 
 def reference_in(value: object) -> str:
-    """Return what a Reference points to as `Type/id`, however it is written, or ""."""
+    """Return the target of a Reference as `Type/id`, however it is written, or ""."""
     reference = value.get("reference") if isinstance(value, dict) else None
     if not isinstance(reference, str):
         return ""
@@ -133,14 +133,14 @@ def reference_in(value: object) -> str:
 
 
 def unread_status(resource: Resource) -> list[Entry]:
-    """Name the status of a resource whose status is one code, if it is there and cannot be read."""
+    """Return the status element if it is present but unreadable, for resources whose status is a code."""
     status = resource.get("status")
     unread = not word(status) and present(status) is not None
     return lost_elements(resource, ["status"]) if unread else []
 
 
 def lost_elements(resource: Resource, lost: Iterable[str]) -> list[Entry]:
-    """Name elements that could not be read, each with its entry."""
+    """Return unreadable elements, each with its entry."""
     reference = reference_to(resource)
     return [Entry(reference, name) for name in lost]
 
@@ -151,9 +151,9 @@ def counts(resource: Resource, today: date) -> bool:
 
 
 def _status(resource: Resource, today: date) -> StatedStatus | None:
-    """Return what a condition says about being active; None when it is over or ruled out.
+    """Return whether a condition states that it is active; None when it is over or ruled out.
 
-    One without a clinical status counts, unless it has abated; where the day of abatement is no date, nobody knows.
+    A condition without a clinical status counts unless it has abated. If the abatement is not a date, that is unknown.
     """
     if (statuses.verification(resource.get("verificationStatus")) or frozenset()) & _RULED_OUT:
         return None
@@ -169,17 +169,17 @@ def _status(resource: Resource, today: date) -> StatedStatus | None:
 
 
 def entry_of(resource: Resource, concept: Concept) -> Entry:
-    """Name a chart entry: its reference and its own words, or its code for want of words."""
+    """Return a chart entry: its reference, and its text or, without text, its code."""
     return Entry(reference_to(resource), shown(concept.words or _first_code(resource.get("code")) or "no words given"))
 
 
 def shown(words: str) -> str:
-    """Return words of a chart entry, cut to what cards show."""
+    """Return the text of a chart entry, cut to what cards show."""
     return words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 3] + "..."
 
 
 def _abated(resource: Resource, today: date) -> bool | None:
-    """Return whether a condition has ended by today; None when the day of abatement cannot be read."""
+    """Return whether a condition has ended by today; None when its abatement cannot be read."""
     abatement = next((found for name in _ABATEMENTS if (found := present(resource.get(name))) is not None), None)
     if abatement is None or abatement is False:
         return False
@@ -195,7 +195,7 @@ def _first_code(concept: object) -> str:
 
 
 def _onset(resource: Resource, chart: Chart) -> FhirDate | None:
-    """Return when a condition began; onsetString and onsetRange say nothing that can be computed with."""
+    """Return when a condition began; onsetString and onsetRange are not dates."""
     period = resource.get("onsetPeriod")
     when = dates.parse(resource.get("onsetDateTime"))
     if when is None and isinstance(period, dict):

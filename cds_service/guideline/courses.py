@@ -9,7 +9,7 @@ from cds_service.guideline.findings import Score, Session
 
 
 def latest(sessions: Iterable[Session], gap: timedelta, today: date) -> tuple[Session, ...]:
-    """Return the latest course of sessions, each at most `gap` after the one before, in order."""
+    """Return the latest course: sessions in order, each at most `gap` after the previous one."""
     past = sorted((s for s in sessions if s.first <= today), key=lambda s: (s.first, s.last, s.entry))
     course: list[Session] = []
     for session in reversed(past):
@@ -20,16 +20,17 @@ def latest(sessions: Iterable[Session], gap: timedelta, today: date) -> tuple[Se
 
 
 def last_day(course: Sequence[Session]) -> date:
-    """Return the last day of a course that has sessions."""
+    """Return the last day of a nonempty course."""
     return max(session.last for session in course)
 
 
 def scores_around(
     course: Sequence[Session], scores: Iterable[Score], before: timedelta, after: timedelta
 ) -> tuple[Score, Score] | None:
-    """Return the last score up to `before` the first session and the latest up to `after` the last; None if not both.
+    """Return the last score before a course and the latest after it; None unless both exist.
 
-    A score of the first session's day counts as before it.
+    They are within `before` of the first session and `after` of the last. A score on the day of the first session
+    counts as before it.
     """
     if not course:
         return None
@@ -43,5 +44,5 @@ def scores_around(
 
 
 def latest_score(scores: Iterable[Score]) -> Score:
-    """Return the latest of scores; of those of one moment the highest, whatever their order in the chart."""
+    """Return the latest score; of several at the same time, the highest, whatever their order in the chart."""
     return max(scores, key=lambda score: (score.day, score.instant, score.points, score.entry))

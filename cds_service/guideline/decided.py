@@ -1,4 +1,4 @@
-"""One order with everything that was decided about it, from its draft to the rule that fired."""
+"""One order with everything decided about it, from the draft to the rule that fired."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cds_service.guideline.table import Decision, FactValue
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One order with what was found, how it was assessed (`facts` are the assessment's, by name) and decided."""
+    """One order with its findings, assessment (`facts` holds its facts by name) and decision."""
 
     draft: Draft
     findings: Findings[Any]

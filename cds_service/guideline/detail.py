@@ -1,4 +1,4 @@
-"""The text of a card within a budget of words, so that it is read in seconds: what does not fit is dropped by rank."""
+"""A card's text within a budget of words, so that it can be read in seconds; what does not fit is dropped by rank."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Final
 BUDGET: Final = {
     "verdict": 37, "why": 20, "next": 8, "precaution": 16, "line": 11, "seen": 11, "evidence": 11, "closing": 6,
 }  # fmt: skip
-"""Words of each part, 120 together; words that a part leaves unused go to the next."""
+"""Words per part, 120 together; words that a part does not use go to the next."""
 
 _MOST_NAMED = 2
 _MORE = 3
 _TARGET = re.compile(r"\]\([^)]*\)")
 _WORD = re.compile(r"[^\W_]")
 LONG, SHORT = 40, 25
-"""Characters of a chart entry's words that a card shows, in Why and in lines."""
+"""Longest text of a chart entry on a card, in characters, in Why and in lines."""
 _LONGEST_WORDS = {LONG: 7, SHORT: 4}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that joins a card, and the note that it is of."""
+    """A line of a card, and the note it comes from."""
 
     note: str
     text: str
@@ -31,18 +31,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a card could say, each part by rank.
+    """Everything a card could say, each part by rank.
 
     Attributes:
-        verdict: sentences that stand on every card of the rule.
-        after: sentences that stand behind the verdict as far as there is room.
-        entries: the chart entries that decided, the most important first.
+        verdict: sentences on every card of the rule.
+        after: sentences that follow the verdict if there is room.
+        entries: the chart entries that decided, most important first.
         why: what else decided, such as what was not recognized.
         next: what to do; "" for nothing.
         precautions: by rank.
         lines: by rank.
-        seen: what was not seen; some of it is always said.
-        evidence: the line of sources.
+        seen: what was not seen; always mentioned, if shortened.
+        evidence: the line with the sources.
         closing: the last line.
     """
 
@@ -60,7 +60,7 @@ class Parts:
 
 @dataclass(slots=True)
 class Detail:
-    """The text as it is written, and the notes that had no room."""
+    """The text so far, and the notes that had no room."""
 
     paragraphs: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
@@ -72,20 +72,20 @@ class Detail:
         return "\n\n".join(self.paragraphs).replace("....", "...")
 
     def begin(self, part: str) -> None:
-        """Add a part's words to those that are left."""
+        """Add a part's words to the remaining budget."""
         self._left += BUDGET[part]
 
     def has_room(self, text: str, reserved: int = 0) -> bool:
-        """Return whether a text fits into what is left."""
+        """Return whether a text fits into the remaining budget."""
         return count(text) + reserved <= self._left
 
     def spend(self, text: str) -> str:
-        """Take a text's words from what is left."""
+        """Subtract a text's words from the remaining budget."""
         self._left -= count(text)
         return text
 
     def take(self, lines: Iterable[Line], reserved: int = 0) -> list[str]:
-        """Return the lines that fit, and note the others."""
+        """Return the lines that fit, and record the others as dropped."""
         taken = []
         for line in lines:
             if self.has_room(line.text, reserved):
@@ -95,7 +95,7 @@ class Detail:
         return taken
 
     def say(self, text: str) -> None:
-        """Add a paragraph whose words are spent already."""
+        """Add a paragraph whose words are already subtracted."""
         self.paragraphs.append(text)
 
 
@@ -126,7 +126,7 @@ def write(parts: Parts) -> Detail:
 
 
 def _say_why(detail: Detail, parts: Parts) -> None:
-    """Name the first entry and what was not recognized, then the second entry and the rest as far as there is room."""
+    """Return the first entry and what was not recognized, then the second entry and the rest if there is room."""
     if not parts.entries and not parts.why:
         return
     detail.spend("Why:")
@@ -144,7 +144,7 @@ def _say_why(detail: Detail, parts: Parts) -> None:
 
 
 def _say_precautions(detail: Detail, precautions: Sequence[Line]) -> None:
-    """Name the first two, and how many more there are."""
+    """Return the first two, and how many more there are."""
     if not precautions:
         return
     detail.spend("Precautions:")
@@ -158,7 +158,7 @@ def _say_precautions(detail: Detail, precautions: Sequence[Line]) -> None:
 
 
 def _say_seen(detail: Detail, seen: Sequence[Line]) -> None:
-    """Say what was not seen: shortened, never dropped."""
+    """Return what was not seen: shortened if needed, never dropped."""
     if not seen:
         return
     detail.spend("Not seen:")
@@ -177,7 +177,7 @@ def _say_seen(detail: Detail, seen: Sequence[Line]) -> None:
 
 
 def count(text: str) -> int:
-    """Return the words of a text: what stands between blanks and has a letter or a digit, without link targets.
+    """Count the words of a text: parts between spaces with a letter or digit, without link targets.
 
     >>> count("**Why:** [Gattie 2017](https://doi.org/10.2519) - yes")
     4
@@ -188,7 +188,7 @@ def count(text: str) -> int:
 
 
 def cut(text: str, longest: int) -> str:
-    """Return a text cut to 40 or 25 characters, and to as many words as a card has room for.
+    """Return a text cut to 40 or 25 characters, and to the words that a card has room for.
 
     >>> cut("chronic low back pain x 5 yrs", 40), cut("Hereditary factor VIII deficiency disease", 25)
     ('chronic low back pain x 5 yrs', 'Hereditary factor VIII...')

@@ -1,4 +1,4 @@
-"""Draft orders: which are meant and what they are for. Read once, without a chart; their reasons later, with it."""
+"""Draft orders: which ones are selected and in scope. Read once without a chart; their reasons later, with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cds_service.guideline.findings import Entry, OrderFindings, Problem
 from cds_service.guideline.orders import OrderKinds
 from cds_service.limits import MOST_CODINGS, MOST_CONTAINED, MOST_ORDERS, MOST_REASONS, MOST_REASONS_TOGETHER
 
-_NO_ORDER = ("revoked", "completed", "entered-in-error", "cancelled")  # cancelled is ProcedureRequest's word in STU3
+_NO_ORDER = ("revoked", "completed", "entered-in-error", "cancelled")  # cancelled is a code of STU3
 _TYPES = ("ServiceRequest", "ProcedureRequest")
 _CONDITION = re.compile(r"(?:https?://[^\s?#]+/)?Condition/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
 _READ = (
@@ -34,17 +34,17 @@ _READ = (
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A draft order that the guideline is about; where a hook has no orders, the patient stands in its place.
+    """A draft order in the guideline's scope; for a hook without orders, the patient takes its place.
 
     Attributes:
         kind: id of its kind, as in orders.toml.
         concept: what is ordered.
-        id: the order's id, or "" when it has none: then nothing can be suggested for it.
-        codes: its codes, as far as they are in a value set that marks the guideline's orders.
-        identity: what tells orders of the same thing: its codes, or its words where it has none.
+        id: the order's id, or "" when it has none; then nothing can be suggested for it.
+        codes: those of its codes that are in a value set of the guideline's orders.
+        identity: equal for orders of the same thing: its codes, or its words if it has none.
         resource: the order as sent.
-        lost: elements of it that could not be read.
-        conforms: nothing of it was lost and it holds nothing beyond what is read, so that it can be built upon.
+        lost: its unreadable elements.
+        conforms: everything in it was read, so that a suggestion can be based on it.
     """
 
     entry: Entry
@@ -59,14 +59,14 @@ class Draft:
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Return the conditions outside of itself that the order's reason refers to."""
+        """Return the conditions outside the order that its reason refers to."""
         found = (reference.get("reference") for reference in _referenced(in_r4(self.resource)))
         return tuple(target for target in found if isinstance(target, str) and _CONDITION.fullmatch(target))
 
 
 @dataclass(frozen=True, slots=True)
 class SeenDraft:
-    """A draft order as the trace lists it: what became of it and why."""
+    """A draft order as the trace lists it, with its outcome and why."""
 
     entry: Entry
     outcome: str
@@ -74,14 +74,14 @@ class SeenDraft:
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """What became of the draft orders.
+    """What was read from the draft orders.
 
     Attributes:
-        orders: the orders that the guideline is about and that are meant.
+        orders: the orders that are selected and in scope.
         active: every draft that counts as an order, selected or not.
-        seen: all drafts with what became of each, for the trace.
-        unreadable: entries that are no resources, or orders that hold more than is read.
-        unmatched_selections: how many selections name no draft order.
+        seen: all drafts with their outcomes, for the trace.
+        unreadable: entries that are not resources, and orders with more content than is read.
+        unmatched_selections: how many selections match no draft order.
         without_code: how many draft orders have neither a code nor words that can be read.
     """
 
@@ -94,7 +94,7 @@ class Drafts:
 
 
 def of_patient(patient_id: str) -> Drafts:
-    """Return what stands in the place of orders where there are none: the patient."""
+    """Return the patient in place of orders."""
     patient = {"resourceType": "Patient", "id": patient_id}
     return Drafts((Draft(Entry(f"Patient/{patient_id}", "this patient"), resource=patient),))
 
@@ -105,14 +105,14 @@ def read(
     """Read the draft orders.
 
     Args:
-        bundle: the draft Bundle, whatever it holds.
+        bundle: the draft Bundle, which may be malformed.
         selections: the selected orders of order-select; None means every order (order-sign).
-        kinds: the kinds of orders that the guideline is about.
+        kinds: the kinds of orders in scope.
         value_sets: the guideline's.
 
     Raises:
-        TooManyResources: there are more orders that the guideline is about than are decided in one call, or they give
-            more reasons and body sites, together, than are read.
+        TooManyResources: there are more orders in scope, or together more reasons and body sites, than one call may
+            have.
     """
     orders: list[Draft] = []
     active: list[Resource] = []
@@ -159,11 +159,11 @@ def read(
 
 
 _Name = str | tuple[str, str]
-"""What a draft order goes by: a full URL, or resource type and id; the type is "" where only the id is given."""
+"""A name of a draft order: a full URL, or resource type and id; the type is "" if only the id is given."""
 
 
 def _names_in(selection: str) -> tuple[_Name, _Name]:
-    """Return what a selection may mean: `Type/id`, a bare id, or a URL, whatever version it names."""
+    """Return the possible names in a selection: `Type/id`, a bare id, or a URL, with any version."""
     return references.plain(selection), references.named(selection)
 
 
@@ -177,7 +177,7 @@ def _names_of(resource: Resource, full_url: str) -> set[_Name]:
 
 
 def _holds_more_than_is_read(order: Resource) -> bool:
-    """Return whether reasons, body sites or contained resources of an order stay unread, because there are too many."""
+    """Return whether an order has more reasons, body sites or contained resources than are read."""
     return (
         len(listed(order.get("reasonCode"))) + len(listed(order.get("reasonReference"))) > MOST_REASONS
         or len(listed(order.get("bodySite"))) > MOST_REASONS
@@ -224,7 +224,7 @@ def _codes(order: Resource) -> Iterator[tuple[str, str]]:
 
 
 def findings(draft: Draft, chart: Chart, value_sets: ValueSets, today: date) -> OrderFindings:
-    """Return what an order says, with its reasons resolved in the chart."""
+    """Return the findings of an order, with its reasons resolved in the chart."""
     order = in_r4(draft.resource)
     sites = tuple(value_sets.of_concept(site) for site in listed(order.get("bodySite"))[:MOST_REASONS])
     reasons = tuple(_reasons(draft.entry, order, chart, value_sets, today))
@@ -233,7 +233,7 @@ def findings(draft: Draft, chart: Chart, value_sets: ValueSets, today: date) -> 
 
 
 def _reasons(entry: Entry, order: Resource, chart: Chart, value_sets: ValueSets, today: date) -> Iterator[Problem]:
-    """Yield an order's reasons; one that does not resolve is what its display says, in mere words."""
+    """Yield an order's reasons; one that does not resolve is read from its display, as words only."""
     for code in listed(order.get("reasonCode"))[:MOST_REASONS]:
         concept = value_sets.of_concept(code)
         if concept.empty and not present(code):
@@ -245,7 +245,7 @@ def _reasons(entry: Entry, order: Resource, chart: Chart, value_sets: ValueSets,
             concept = value_sets.of_concept(resource.get("code"))
             if counts(resource, today):
                 yield problem(resource, concept, chart, value_sets, today)
-            else:  # a reason that is over: its words are shown, and mean nothing
+            else:  # a reason that is over: its words are shown but not used
                 named = entry_of(resource, concept)
                 yield Problem(Entry(entry.reference, named.display), Concept(texts=concept.texts))
             continue
@@ -255,7 +255,7 @@ def _reasons(entry: Entry, order: Resource, chart: Chart, value_sets: ValueSets,
 
 
 def _referenced(order: Resource) -> list[dict[str, Any]]:
-    """Return the references of an order's reason; supportingInfo counts only where nothing else gives a reason."""
+    """Return the references of an order's reason; supportingInfo counts only if nothing else gives a reason."""
     coded = len(listed(order.get("reasonCode")))
     references = listed(order.get("reasonReference"))
     if not references and not coded:

@@ -1,4 +1,4 @@
-"""Calls of made-up patients, one for each rule: examples.toml beside a knowledge folder, for `cds-service smoke`."""
+"""Calls for made-up patients, one per rule: examples.toml next to a knowledge folder, for `cds-service smoke`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LISTS = ("problems", "reasons", "sessions")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A made-up patient, and the rule that must answer.
+    """A made-up patient, and the rule that must fire.
 
     Attributes:
-        order: the Coding that is ordered; None for a guideline whose hooks have no orders.
+        order: the Coding of the order; None for a guideline without orders.
         problems: entries of the problem list: system, code, display and, when known, `days` since the onset.
-        reasons: of the order: system, code and display.
-        sessions: days since earlier sessions of what is ordered.
+        reasons: reasons of the order: system, code and display.
+        sessions: days since earlier sessions of the same kind.
     """
 
     rule: str
@@ -34,7 +34,7 @@ class Example:
     sessions: tuple[int, ...] = ()
 
     def request(self, hook: str, today: date) -> dict[str, Any]:
-        """Return the call of a hook, complete with its prefetch."""
+        """Return a request for a hook, complete with prefetch."""
         subject = {"reference": f"Patient/{_PATIENT}"}
         conditions = [_condition(number, problem, subject, today) for number, problem in enumerate(self.problems)]
         procedures = [
@@ -79,7 +79,7 @@ def _bundle(resources: Iterable[dict[str, Any]], kind: str = "searchset") -> dic
 
 
 def read(path: Path) -> tuple[Example, ...]:
-    """Read examples; none when there is no file.
+    """Read examples; none without a file.
 
     Raises:
         KnowledgeError: an example has an unknown key or names no rule; the message says which.

@@ -1,4 +1,4 @@
-"""Facts in words for people (facts.toml): what each asks, and what its answers mean."""
+"""Facts in words (facts.toml): what each fact asks, and what its values mean."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FactWords:
 
     Attributes:
         asks: what each fact asks, such as "nerve-root diagnosis".
-        answers: words for a value, by fact and value as text; may hold placeholders of notes.
+        answers: words for a value, by fact and value as text; may contain placeholders of notes.
     """
 
     asks: Mapping[str, str]
@@ -41,7 +41,7 @@ class FactWords:
 
 
 def read(document: Mapping[str, Any], space: FactSpace) -> FactWords:
-    """Read facts.toml; a fact that it does not name reads as it is called.
+    """Read facts.toml; a fact that it does not name is shown by its name.
 
     Args:
         document: the file.
@@ -67,7 +67,7 @@ def read(document: Mapping[str, Any], space: FactSpace) -> FactWords:
 
 
 def plainly(value: FactValue) -> str:
-    """Return a value as people read it without words of its own: yes, no, or the value without hyphens."""
+    """Return a value without words in facts.toml as text: yes, no, or the value without hyphens."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value).replace("-", " ")

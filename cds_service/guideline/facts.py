@@ -1,4 +1,4 @@
-"""Facts as a frozen dataclass of closed sets: what its fields may hold, and the mapping that a table reads."""
+"""Facts as a frozen dataclass of closed sets: the possible values of its fields, and the mapping that a table reads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _values(name: str, kind: Any) -> tuple[FactValue, ...]:
 
 
 def mapping(facts: Any) -> dict[str, FactValue]:
-    """Return facts by name, as the table takes them."""
+    """Return facts by name, as the table needs them."""
     kind: type = type(facts)
     names, values = _reader(kind)
     return dict(zip(names, values(facts), strict=True))
@@ -39,6 +39,6 @@ def mapping(facts: Any) -> dict[str, FactValue]:
 
 @cache
 def _reader(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[FactValue, ...]]]:
-    """Return the names of a class's facts, and what gets their values from an instance."""
+    """Return the names of a class's facts, and a getter for their values."""
     names = tuple(item.name for item in fields(kind))
     return names, attrgetter(*names) if len(names) > 1 else lambda facts: (getattr(facts, names[0]),)

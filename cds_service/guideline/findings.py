@@ -1,4 +1,4 @@
-"""What was found in the order and the chart, as plain data with dates; knows no FHIR resource and no clock."""
+"""Findings in the order and the chart, as plain data with dates, without FHIR resources and without a clock."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ListSeen(StrEnum):
 
 
 class StatedStatus(StrEnum):
-    """What an entry says about being active. Entries that say they are over are no findings."""
+    """Whether an entry states that it is active. Entries that state they are over are not findings."""
 
     ACTIVE = "active"
     ABSENT = "absent"
@@ -55,7 +55,7 @@ class Entry:
 
     Attributes:
         reference: `Type/id`.
-        display: the entry's own words, its code for want of words; shortened for a card, never interpreted.
+        display: the entry's text, or its code without text; shortened for a card, never interpreted.
     """
 
     reference: str
@@ -68,17 +68,17 @@ class Problem:
 
     Attributes:
         concept: value sets of its codes, phrase lists of its words, and the words.
-        onset: when it began, as stated; `latest` is used for every duration, so that none is overstated.
+        onset: when it began, as stated; durations use `latest`, so that none is overstated.
         recorded: when it was recorded: it began then or earlier.
-        onset_words: an onset that cannot be computed with (onsetString, onsetRange), as written.
+        onset_words: an onset that is not a date (onsetString, onsetRange), as written.
         visit: the diagnosis of a visit (category encounter-diagnosis, and not problem-list-item).
         encounter: reference of its encounter, or "".
-        status: whether it says that it is active.
+        status: whether it states that it is active.
         unconfirmed: its verification is unconfirmed, provisional or differential.
         sites: its body sites.
-        abated: it says that it has ended, whatever its status is.
+        abated: it states that it has ended, whatever its status.
         unread: the deciding elements that could not be read, such as `clinicalStatus`.
-        kinds: ids of the value sets and names of the phrase lists that it belongs to.
+        kinds: ids of its value sets and names of its phrase lists.
     """
 
     entry: Entry
@@ -96,17 +96,17 @@ class Problem:
     kinds: frozenset[str] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Note the kinds once: every question asks for them."""
+        """Compute the kinds once, because every question uses them."""
         object.__setattr__(self, "kinds", self.concept.kinds)
 
     def __hash__(self) -> int:
-        """Return the hash of the entry: that of every field, dates and words too, takes ten times as long."""
+        """Return the hash of the entry, because hashing every field takes ten times as long."""
         return hash(self.entry)
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A score on a scale of 0 to 10 points, and the day it was taken; `instant` orders scores of one day."""
+    """A score on a scale of 0 to 10 points, and its date; `instant` orders scores of the same day."""
 
     entry: Entry
     points: float
@@ -117,7 +117,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A treatment that was completed: on one day, or over a period. Partial dates never lengthen the span.
+    """A completed treatment, on one day or over a period. Partial dates never lengthen the period.
 
     Attributes:
         kind: name of the kind of order it would be, as in orders.toml.
@@ -143,14 +143,14 @@ class Medication:
 
 @dataclass(frozen=True, slots=True)
 class OrderFindings:
-    """What the order itself says.
+    """What the order states.
 
     Attributes:
         kind: name of its kind, as in orders.toml; "" where a hook has no orders.
         concept: its procedure code or medication.
         sites: its body sites.
-        reasons: the reasons it gives, those in mere words too; in a fixed order.
-        encounter: the visit it is written in, as `Type/id`, or "".
+        reasons: its reasons, including those in words only, in a fixed order.
+        encounter: the visit in which it is written, as `Type/id`, or "".
     """
 
     entry: Entry
@@ -161,20 +161,20 @@ class OrderFindings:
     encounter: str = ""
 
     def __post_init__(self) -> None:
-        """Bring the reasons into a fixed order, so that nothing depends on theirs in the order."""
+        """Sort the reasons, so that nothing depends on their order in the request."""
         object.__setattr__(self, "reasons", in_order(self.reasons))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartFindings:
-    """What the chart says, for every order of a call alike. A guideline that asks for more adds fields.
+    """What the chart says, for all orders of a call. A guideline that needs more adds fields.
 
     Attributes:
-        problems: active conditions that mean or say something, those in mere words too; in a fixed order.
-        unrelated: how many more conditions count that neither mean nor say anything to the guideline.
+        problems: active conditions related to the guideline, including those in words only, in a fixed order.
+        unrelated: how many more conditions count but are unrelated to the guideline.
         unreadable: entries that could not be read.
-        lost: elements that could not be read of entries that were used, each as its entry and its path.
-        others: how many entries that matter are about another patient, and were left out.
+        lost: unreadable elements of entries that were used, each as entry and path.
+        others: how many relevant entries are about another patient and were left out.
         problem_list: how much of the problem list was seen.
         not_available: what was not available, in words, such as pain scores.
     """
@@ -188,7 +188,7 @@ class ChartFindings:
     not_available: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Bring the problems into a fixed order, once for all orders, so that nothing depends on that of the chart."""
+        """Sort the problems, once for all orders, so that nothing depends on their order in the chart."""
         object.__setattr__(self, "problems", in_order(self.problems))
 
     @property
@@ -203,20 +203,20 @@ ChartPart = TypeVar("ChartPart", bound=ChartFindings)
 
 @dataclass(frozen=True, slots=True)
 class Findings(Generic[ChartPart]):
-    """All that is known about one order, or about the patient where a hook has no orders."""
+    """All findings about one order, or about the patient for a hook without orders."""
 
     order: OrderFindings
     chart: ChartPart
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return problems without repeats, in an order that does not depend on the order they come in."""
+    """Return problems without repeats, in an order that does not depend on the input order."""
     found = tuple(problems)
     return found if len(found) < 2 else tuple(sorted(dict.fromkeys(found), key=_place))
 
 
 def together(*lists: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Return lists of problems that are each in order as one such list."""
+    """Merge sorted lists of problems into one."""
     filled = [problems for problems in lists if problems]
     if len(filled) > 1:
         return in_order(problem for problems in filled for problem in problems)
@@ -224,7 +224,7 @@ def together(*lists: tuple[Problem, ...]) -> tuple[Problem, ...]:
 
 
 def of_kinds(problems: Iterable[Problem], kinds: AbstractSet[str]) -> tuple[Problem, ...]:
-    """Return the problems of any of these kinds, in the order they come in."""
+    """Return the problems of any of these kinds, in their given order."""
     return tuple([problem for problem in problems if not kinds.isdisjoint(problem.kinds)])
 
 

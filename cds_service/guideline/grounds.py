@@ -1,4 +1,4 @@
-"""What an assessment answers: facts with their grounds, which are the chart entries behind a fact, in words."""
+"""Assessments: facts with their grounds, which are the chart entries behind a fact, in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cds_service.guideline.detail import LONG, cut
 from cds_service.guideline.findings import Entry, Problem, Score
 
 STATED_REASON = "stated_reason"
-"""Grounds under this name tell the order's own reason when the evidence says nothing about it; no rule tests it."""
+"""Grounds under this name give the order's own reason when the evidence does not cover it; no rule tests it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Ground:
 
     Attributes:
         fact: the fact's name.
-        role: what the entries were taken as, in words, such as "low back pain (problem list)".
+        role: what the entries count as, in words, such as "low back pain (problem list)".
         entries: the entries, in a fixed order; none where the words say that nothing was found.
         words: what they say, such as "Chronic low back pain (since 2014-02-06, 5 entries)".
     """
@@ -33,12 +33,12 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """Facts about one order, or about the patient where a hook has no orders, with their grounds.
+    """Facts with their grounds, about one order, or about the patient for a hook without orders.
 
     Attributes:
         facts: an instance of the guideline's facts class.
-        grounds: what the facts rest on, in the order in which a card tells it.
-        decides_alone: no required prefetch key that is missing could change the answer; otherwise it is 412.
+        grounds: the grounds of the facts, in the order of the card.
+        decides_alone: no missing prefetch key could change the answer; otherwise the call gets 412.
         values: words for the placeholders of notes, by name.
     """
 
@@ -49,7 +49,7 @@ class Assessment:
 
 
 def each_once(problems: Iterable[Problem]) -> list[Problem]:
-    """Return one problem of each display, that with the earliest onset, in the order they come in."""
+    """Return one problem per display, the one with the earliest onset, in their given order."""
     found: dict[str, Problem] = {}
     for problem in problems:
         known = found.get(problem.entry.display)
@@ -63,7 +63,7 @@ def _began(problem: Problem) -> date:
 
 
 def described(problem: Problem, today: date) -> str:
-    """Return a problem as a card's Why names it: its words, cut, since when, and whether it is confirmed."""
+    """Return a problem as a card's Why shows it: its words, shortened, since when, and whether it is confirmed."""
     details = []
     if problem.onset and problem.onset.earliest <= today:
         details.append(f"since {problem.onset.words}")
@@ -76,17 +76,17 @@ def described(problem: Problem, today: date) -> str:
 
 
 def of_problems(fact: str, role: str, problems: Iterable[Problem], today: date) -> tuple[Ground, ...]:
-    """Return a ground for each problem, entries of the same words once."""
+    """Return a ground per problem, without repeating entries of the same words."""
     return tuple(Ground(fact, role, (p.entry,), described(p, today)) for p in each_once(problems))
 
 
 def scored(score: Score) -> str:
-    """Return a score with its scale and day."""
+    """Return a score with its scale and date."""
     return f"{score.points:g} of 10 on {score.day.isoformat()}"
 
 
 def named(entries: Iterable[Entry], longest: int = LONG) -> str:
-    """Return the words of the first entry, cut, and how many more there are.
+    """Return the words of the first entry, shortened, and how many more there are.
 
     >>> named([Entry("Condition/a", "Neck pain"), Entry("Condition/b", "Headache"), Entry("Condition/c", "Headache")])
     'Neck pain and 1 more'
@@ -97,7 +97,7 @@ def named(entries: Iterable[Entry], longest: int = LONG) -> str:
 
 
 def counted(number: int, one: str, several: str = "") -> str:
-    """Return a number of things in words, singular and plural right.
+    """Return a number with the singular or plural of a noun.
 
     >>> counted(1, "active problem"), counted(2, "entry", "entries")
     ('1 active problem', '2 entries')

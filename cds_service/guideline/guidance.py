@@ -1,4 +1,4 @@
-"""One call of a guideline: drafts and chart to findings, facts, decisions and cards."""
+"""One call of a guideline: from drafts and chart to findings, facts, decisions and cards."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _NOT_SEEN = {
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """What a guideline answers to one call.
+    """A guideline's answer to one call.
 
     Attributes:
-        advice: one card, with what it is about, for each rule that fired.
-        orders: how many orders the guideline has something to say about.
+        advice: one card, with its subject, per rule that fired.
+        orders: how many orders are in scope.
         explain: builds the trace on demand.
-        log: facts for the log that hold no patient data, such as counts and rule ids.
+        log: values for the log without patient data, such as counts and rule ids.
     """
 
     advice: tuple[Advice, ...]
@@ -53,7 +53,7 @@ def advise(
 
     Raises:
         PrefetchMissing: an order cannot be decided, because what it needs is not available (conformance P2).
-        TooManyResources: there are more orders and chart entries than can be weighed in time.
+        TooManyResources: there are more orders and chart entries than can be evaluated in time.
     """
     decided = decide_orders(guideline, Sources(read, chart, knowledge, today)) if read.orders else ()
     return Guidance(
@@ -76,7 +76,7 @@ def decide_orders(guideline: Guideline[Any], sources: Sources) -> tuple[Decided,
     """Decide each order of a call.
 
     Raises:
-        PrefetchMissing, TooManyResources: as `advise` says.
+        PrefetchMissing, TooManyResources: see `advise`.
     """
     in_chart = guideline.read(sources)
     orders = sources.drafts.orders

@@ -1,4 +1,4 @@
-"""What a guideline is: a knowledge folder, its hooks and facts, what it reads and how it assesses what was found."""
+"""A guideline: a knowledge folder, hooks and facts, what it reads from a chart, and how it assesses findings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROBLEM_LIST = "conditions"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a guideline reads from in one call: the draft orders, the chart, its knowledge, and the day."""
+    """The input of a guideline in one call: draft orders, chart, knowledge and date."""
 
     drafts: Drafts
     chart: Chart
@@ -41,11 +41,11 @@ class Guideline(Generic[ChartPart]):
     """One clinical question.
 
     Attributes:
-        folder: its knowledge: texts, decision table, evidence, codes and words; see the README of a knowledge folder.
+        folder: its knowledge folder: texts, decision table, evidence, codes and words; see that folder's README.
         hooks: the CDS Hooks hooks it answers, such as order-sign.
         facts: a frozen dataclass of booleans and StrEnums, which the decision table tests.
-        assess: findings and a day to facts with their grounds, for one order. Pure: no clock, no input or output.
-        read: chart to findings, once for all orders of a call; `read_chart` where problems are all that is asked.
+        assess: from findings and a date to facts with their grounds, for one order. Pure: no clock, no input or output.
+        read: from chart to findings, once for all orders of a call; `read_chart` if only problems are needed.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class Guideline(Generic[ChartPart]):
 
 
 def read_chart(sources: Sources) -> ChartFindings:
-    """Read what every guideline asks of a chart: problems, what could not be read, what was not available."""
+    """Read what every guideline needs from a chart: problems, what could not be read, what was not available."""
     chart = sources.chart
     read = conditions.read(chart, sources.value_sets, sources.today)
     nameless = [Entry(name, "prefetched entry") for name in chart.unreadable]

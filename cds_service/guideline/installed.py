@@ -1,4 +1,4 @@
-"""The guidelines that are there: packages with an entry point, and folders that a site names."""
+"""Finds guidelines: packages with an entry point, and folders that a site names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FAULTS = (
     TypeError,
     ValueError,
 )
-"""What importing somebody's package may raise."""
+"""Errors that importing a package may raise."""
 
 
 def find(names: Iterable[str], folders: Iterable[Path] = ()) -> dict[str, Guideline[Any]]:
@@ -41,7 +41,7 @@ def find(names: Iterable[str], folders: Iterable[Path] = ()) -> dict[str, Guidel
             `-` for `_`, is the guideline's id. A folder wins over an installed package of the same name.
 
     Raises:
-        KnowledgeError: a name is not there, or what it stands for cannot be loaded; the message names it and the fault.
+        KnowledgeError: a guideline is missing or cannot be loaded; the message names it and the error.
     """
     known = {**_packages(), **_folders(folders)}
     found = {}

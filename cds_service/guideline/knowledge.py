@@ -1,4 +1,4 @@
-"""A guideline's knowledge folder, loaded whole at start: what decides, what is cited and what words mean."""
+"""A guideline's knowledge folder, loaded completely at start: decision table, evidence, codes and words."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from cds_service.guideline.templates import PrefetchTemplate
 from cds_service.protocol.cards import SUMMARY_LIMIT, summary_length
 
 LONGEST_NAME = 40
-"""Characters of a rule's name with its guideline, such as dry-needling/R1: records have no more room."""
+"""Longest name of a rule with its guideline, such as dry-needling/R1, that fits into a record."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteConfiguration:
-    """What a site tells a guideline.
+    """A site's configuration of guidelines.
 
     Attributes:
         value_sets: a folder of ValueSet files whose codes extend the guideline's.
-        public_url: where clients and clinicians reach this server, without a slash at the end; cards link to it.
+        public_url: URL at which clients and clinicians reach the service, without a trailing slash; cards link to it.
     """
 
     value_sets: Path | None = None
@@ -42,7 +42,7 @@ class SiteConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Who answers for a guideline's content, and when somebody looks at it again."""
+    """Who owns a guideline's content, and when it is reviewed."""
 
     version: str
     owner: str
@@ -52,17 +52,17 @@ class Review:
     """Next review of each citable statement, by its id."""
 
     def overdue(self, today: date) -> tuple[str, ...]:
-        """Return what is past its review date: `guideline` for the whole, or ids of statements."""
+        """Return what is past its review date: `guideline` for the content as a whole, or ids of statements."""
         late = [name for name, due in self.statements.items() if due < today]
         return (("guideline",) if self.next_review < today else ()) + tuple(late)
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """All that a guideline's folder holds.
+    """Everything in a guideline's folder.
 
     Attributes:
-        fingerprint: of all files.
+        fingerprint: hash over all files.
         preview: what the preview offers: `order` and `problem` with label and code, `site` with label and text.
     """
 
@@ -81,11 +81,11 @@ class Knowledge:
 
     @property
     def version(self) -> str:
-        """Return the version that every answer carries: number and fingerprint."""
+        """Return the version in every answer: number and fingerprint."""
         return f"{self.identity.version}+{self.fingerprint}"
 
     def name_of(self, rule: Rule) -> str:
-        """Return what a rule is called outside of its guideline: in records, counts, reports and links."""
+        """Return the name of a rule with its guideline, as in records, metrics, reports and links."""
         return f"{self.identity.id}/{rule.id}"
 
     @property
@@ -97,12 +97,12 @@ class Knowledge:
 
 
 def load(folder: Path, space: FactSpace, site: SiteConfiguration) -> Knowledge:
-    """Load a knowledge folder, and the codes a site adds.
+    """Load a knowledge folder, and the codes that a site adds.
 
     Args:
-        folder: the folder; its README says what each file holds.
+        folder: the folder; its README explains each file.
         space: every fact and the values it can have.
-        site: what the site tells.
+        site: the site's configuration.
 
     Raises:
         KnowledgeError: a file is wrong; the message names file, entry and key.
@@ -125,14 +125,14 @@ def load(folder: Path, space: FactSpace, site: SiteConfiguration) -> Knowledge:
         actions=actions,
         citations=citations.cite(content, f"{site.public_url}/evidence"),
         fact_words=fact_words.read(toml_files.read_if_there(folder / "facts.toml"), space),
-        # Beside the folder, not in it: it decides nothing, and a change of it is no new version of what cards say.
+        # Next to the folder, not in it: it decides nothing, so a change is not a new version of the content.
         preview=toml_files.read_if_there(folder.parent / "preview.toml"),
         fingerprint=fingerprint(folder),
     )
 
 
 def fingerprint(folder: Path) -> str:
-    """Return the first 12 digits of a hash over all knowledge files, so that a changed text is never mistaken."""
+    """Return the first 12 digits of a hash over all knowledge files, so that every change of content shows."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".toml", ".json"):
@@ -141,7 +141,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def _check_names(content: Rules) -> None:
-    """Refuse rules whose full name is longer than records have room for, or whose topic another rule has."""
+    """Refuse rules whose full name is too long for a record, or whose topic another rule has."""
     topics: dict[str, str] = {}
     for rule in content.table.rules:
         if rule.topic and (other := topics.setdefault(rule.topic, rule.id)) != rule.id:
@@ -153,10 +153,10 @@ def _check_names(content: Rules) -> None:
 
 
 def check_summaries(table: Table, kinds: OrderKinds) -> None:
-    """Refuse summaries that would be too long (conformance R2) for as many orders of all kinds as a session can hold.
+    """Refuse summaries that would be too long (conformance R2) with the most orders a session can have.
 
     Raises:
-        KnowledgeError: a summary is too long, or asks for other words; the message names its rule.
+        KnowledgeError: a summary is too long, or uses an unknown placeholder; the message names its rule.
     """
     longest = kinds.longest_words()
     for rule in table.rules:

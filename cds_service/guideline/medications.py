@@ -1,4 +1,4 @@
-"""MedicationRequest resources to medications that are active: by code, by the Medication they name, or by words."""
+"""From MedicationRequest resources to active medications: by code, by the Medication they name, or by words."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _READ = ("status", "medicationCodeableConcept", "medicationReference")
 
 @dataclass(slots=True)
 class MedicationsRead:
-    """What became of medication requests: those that mean something, and elements that could not be read."""
+    """What was read from medication requests: the related ones, and unreadable elements."""
 
     medications: list[Medication] = field(default_factory=list)
     lost: list[Entry] = field(default_factory=list)
 
 
 def read(chart: Chart, value_sets: ValueSets) -> MedicationsRead:
-    """Read the patient's active medication requests that mean or say something to the guideline."""
+    """Read the patient's active medication requests that are related to the guideline."""
     found = MedicationsRead()
     for sent in chart.entries("MedicationRequest", _perhaps_active):
         request = in_r4(sent)
@@ -43,12 +43,12 @@ def read(chart: Chart, value_sets: ValueSets) -> MedicationsRead:
 
 
 def _perhaps_active(requests: Sequence[Resource]) -> Sequence[Resource]:
-    """Leave out what is over; what states no readable status is kept, and said."""
+    """Leave out requests that are over; one without a readable status is kept, and named."""
     return [request for request in requests if word(request.get("status")) in ("", "active")]
 
 
 def concept_of(request: Resource, chart: Chart, value_sets: ValueSets) -> Concept:
-    """Return what is requested: medicationCodeableConcept, the Medication referred to, or the reference's words."""
+    """Return the medication: medicationCodeableConcept, the Medication referred to, or the reference's words."""
     coded = value_sets.of_concept(request.get("medicationCodeableConcept"))
     if not coded.empty:
         return coded

@@ -1,4 +1,4 @@
-"""The kinds of orders that a guideline is about (orders.toml): which kind a concept is, and how a card names it."""
+"""The kinds of orders in a guideline's scope (orders.toml): how to recognize them, and how a card names them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cds_service.fhir.value_sets import ValueSets
 from cds_service.guideline.toml_files import check_keys, unknown
 
 MOST_ORDERS = 1000
-"""Orders of each kind that a card's summary has room for."""
+"""The most orders of each kind for which a card's summary has room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class OrderKind:
         id: its name in facts and findings, such as dry-needling.
         name: how a summary names it, such as Dry needling.
         value_set: the codes that mark it.
-        phrases: a phrase list that marks it too, as a last resort; "" for none.
+        phrases: a phrase list that marks it as a last resort; "" for none.
         unless: value sets whose codes rule the words out.
     """
 
@@ -35,7 +35,7 @@ class OrderKind:
 
 
 class OrderKinds:
-    """All kinds of orders of a guideline; none for a guideline whose hooks have no orders."""
+    """All kinds of orders of a guideline; empty for a guideline without orders."""
 
     def __init__(self, kinds: Sequence[OrderKind]) -> None:
         self._kinds = {kind.id: kind for kind in kinds}
@@ -45,7 +45,7 @@ class OrderKinds:
         return bool(self._kinds)
 
     def kind_of(self, concept: Concept) -> str:
-        """Return the id of the kind that a concept is, or "". Codes decide; words are the last resort."""
+        """Return the id of a concept's kind, or "". Codes decide; words are the last resort."""
         for kind in self._kinds.values():
             if kind.value_set in concept.value_sets:
                 return kind.id
@@ -55,11 +55,11 @@ class OrderKinds:
         return ""
 
     def name(self, kind: str) -> str:
-        """Return how a card names a kind of order; a patient for whom nothing is ordered is named so."""
+        """Return how a card names a kind of order, or the patient if there is no order."""
         return self._kinds[kind].name if kind else "This patient"
 
     def words(self, kinds: Sequence[str]) -> str:
-        """Name the orders of a card in plain words, such as "Dry needling (2 orders)"."""
+        """Return the orders of a card in words, such as "Dry needling (2 orders)"."""
         first, *others = dict.fromkeys(self.name(kind) for kind in kinds)
         words = " and ".join((first, *(name.lower() for name in others)))
         return words if len(kinds) == 1 else f"{words} ({len(kinds)} orders)"

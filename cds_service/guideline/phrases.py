@@ -1,4 +1,4 @@
-"""Words to names: every phrase list of terms.toml, met in one pass over a text."""
+"""Phrase lists of terms.toml, all matched in one pass over a text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cds_service.errors import KnowledgeError
 from cds_service.guideline.toml_files import check_keys, unknown
 
 LONGEST_TEXT = 1000
-"""Characters of a text that are read."""
+"""Longest text that is read, in characters."""
 
 _REFERRING = ("unless", "elsewhere", "here", "all_of")
 _KEYS = ("phrases", "ignoring", *_REFERRING, "own_words", "helper")
@@ -29,14 +29,14 @@ class PhraseList:
     """One list of terms.toml.
 
     Attributes:
-        phrases: whole words, in any case and with or without accents and hyphens. A word that ends with `*` may go on
+        phrases: whole words, in any case, with or without accents and hyphens. A word ending with `*` may continue
             (lumbal*), one that begins with it may have letters before it (*algia); ` ... ` stands for up to five words.
-        ignoring: phrases that are taken out of a text before this list is looked for.
-        unless: names of lists above this one that undo it wherever they stand in the same text.
-        elsewhere: names of lists above this one that undo it too, but not when one of `here` stands beside them.
-        all_of: names of lists above this one that must all stand in the same text.
-        own_words: the standard words of an entry's own code are not read for it.
-        helper: it says nothing alone: lists below it refer to it, or a guideline asks for it beside something else.
+        ignoring: phrases that are removed from a text before this list is matched.
+        unless: names of lists above this one that cancel it anywhere in the same text.
+        elsewhere: names of lists above this one that cancel it, unless one of `here` matches too.
+        all_of: names of lists above this one that must all match the same text.
+        own_words: the standard display of an entry's own code is not matched.
+        helper: it means nothing alone; lists below refer to it, or a guideline uses it with something else.
     """
 
     name: str
@@ -52,7 +52,7 @@ class PhraseList:
 
 @dataclass(slots=True)
 class _Starts:
-    """Where phrases begin: by a whole word, by the first letters of one, or by the last."""
+    """Phrases by their first word: a whole word, its first letters, or its last."""
 
     whole: dict[str, list[_Phrase]] = field(default_factory=dict)
     stems: dict[str, list[_Phrase]] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Lexicon:
             self._starts.whole.setdefault(first, []).append(phrase)
 
     def read(self, text: str) -> frozenset[str]:
-        """Return the names of the lists that a text holds a phrase of.
+        """Return the names of the lists with a phrase in a text.
 
         >>> lists = [PhraseList("negation", ["no"]), PhraseList("root", ["radicul*"], unless=["negation"])]
         >>> sorted(Lexicon(lists).read("No radiculopathy")), sorted(Lexicon(lists).read("radicular pain"))
@@ -159,7 +159,7 @@ def read(document: Mapping[str, Any]) -> Lexicon:
 
 
 def folded(text: str) -> str:
-    """Return a text in lower case and without accents, as it is compared."""
+    """Return a text in lowercase and without accents, for matching."""
     lowered = text.casefold()
     if lowered.isascii():
         return lowered
@@ -176,7 +176,7 @@ def _words(phrase: str) -> Iterator[str]:
 
 
 def _end(words: Sequence[str], tokens: Sequence[str], place: int) -> int:
-    """Return where a phrase that begins at `place` ends, or 0 when it does not stand there."""
+    """Return where a phrase that begins at `place` ends, or 0 if it does not match there."""
     gap = 0
     for word in words:
         if word == _GAP:

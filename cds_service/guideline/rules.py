@@ -1,4 +1,4 @@
-"""Reads rules.toml and evidence.toml at start, and refuses what is wrong by file, entry and key."""
+"""Reads rules.toml and evidence.toml at start; errors name file, entry and key."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Evidence:
 
     Attributes:
         id: how cards cite it.
-        strength: of the recommendation, in the source's own words.
-        certainty: of the evidence, in the source's own words.
-        url: where to read it; "" when no primary source is known.
-        reviewed: when somebody last checked it against its source.
-        next_review: when that is due again.
-        read_as: how it could be checked against its source, beginning with one of READ_AS.
-        remark: what the maintainers add, on the evidence page only; "" for nothing.
+        strength: strength of the recommendation, in the source's words.
+        certainty: certainty of the evidence, in the source's words.
+        url: the primary source; "" when none is known.
+        reviewed: when it was last checked against its source.
+        next_review: when it must be checked again.
+        read_as: what it was checked from, beginning with one of READ_AS.
+        remark: a remark of the maintainers, on the evidence page only; "" for none.
         context: shown on the evidence page only.
     """
 
@@ -50,17 +50,17 @@ class Evidence:
 
     @property
     def short(self) -> str:
-        """Return the name by which a card's last line but one links to it."""
+        """Return its name in a card's Evidence line."""
         return self.label.replace(" guideline", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the [guideline] table says: what this is, whose content it is and when it is reviewed.
+    """The [guideline] table: what this is, who owns the content, and when it is reviewed.
 
     Attributes:
         description: what its services do, as discovery lists it.
-        usage: what they read, and what else whoever calls them should know.
+        usage: what they read, and what else a client should know.
         closing: the last line of every card.
     """
 
@@ -77,7 +77,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What rules.toml and evidence.toml say: whose content this is, its statements by id, and the decision table."""
+    """The content of rules.toml and evidence.toml: identity, statements by id, and the decision table."""
 
     identity: Identity
     evidence: Mapping[str, Evidence]
@@ -232,7 +232,7 @@ def _check_suggestions(where: str, names: list[object], known: Sequence[str]) ->
 
 
 def _check_table(table: Table, space: FactSpace, evidence: Mapping[str, Evidence]) -> None:
-    """Refuse a table that is not total, repeats an id, has a row nobody reaches or evidence nobody cites."""
+    """Refuse a table that is not total, repeats an id, has an unreachable rule, or evidence that is never cited."""
     for kind, ids in (("rule", [rule.id for rule in table.rules]), ("note", [note.id for note in table.notes])):
         for name in ids:
             if ids.count(name) > 1:

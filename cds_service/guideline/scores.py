@@ -1,4 +1,4 @@
-"""Observation resources to scores in points from 0 to 10, read only where the decision looks."""
+"""From Observation resources to scores of 0 to 10 points, read only for the dates that matter."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Window = tuple[date, date]
 
 
 class NoScore(Exception):
-    """A value fits no scale; the entry is named as one that could not be read."""
+    """A value fits no scale, so its entry is named as unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Scale:
 
 @dataclass(slots=True)
 class ScoresRead:
-    """What became of observations.
+    """What was read from observations.
 
     Attributes:
         unreadable: entries that could not be read: undated, on no known scale, or with too many components.
@@ -65,18 +65,18 @@ class ScoresRead:
 
 
 def read(chart: Chart, value_sets: ValueSets, scale: Scale, spans: Sequence[Window]) -> ScoresRead:
-    """Read the scores that fall into one of the spans."""
+    """Read the scores within one of the date ranges."""
     read_scores = ScoresRead()
     earliest = min(first for first, _ in spans).isoformat()
 
     def may_matter(resources: Sequence[Resource]) -> Sequence[Resource]:
-        """Leave out what is long past, as a comparison of the written dates shows, and what is no score."""
+        """Leave out old observations, by comparing dates as text, and those that are not scores."""
         recent = [
             resource
             for resource in resources
             if not isinstance(taken := resource.get("effectiveDateTime"), str)
             or taken[:10] >= earliest[: len(taken)]
-            or taken[4:5] != "-"  # no date of FHIR's form, so that nothing can be compared
+            or taken[4:5] != "-"  # not a FHIR date, so it cannot be compared
         ]
         panels = [resource for resource in recent if "component" in resource]
         return panels + value_sets.meaningful([one for one in recent if "component" not in one])
@@ -115,7 +115,7 @@ def _outside(when: FhirDate | None, spans: Sequence[Window]) -> bool:
 
 
 def _score_parts(resource: Resource, value_sets: ValueSets, scale: Scale) -> Iterator[Resource]:
-    """Yield the observation itself or those of its components that are scores."""
+    """Yield the observation, or its components, if they are scores."""
     if scale.scores in value_sets.of_concept(resource.get("code")).value_sets:
         yield resource
     for component in listed(resource.get("component"))[:MOST_COMPONENTS]:
@@ -139,7 +139,7 @@ def _taken(resource: Resource) -> FhirDate | None:
 def _points(part: Resource, value_sets: ValueSets, scale: Scale) -> float | None:
     """Return a score on the scale of 0 to 10 points; None when no value was recorded.
 
-    The reference range or the unit says where the scale ends: a 4 on 0 to 5 is 8 points, 25 mm are 2.5.
+    The reference range or unit determines the scale: a 4 on 0 to 5 is 8 points, and 25 mm is 2.5.
 
     Raises:
         NoScore: there is a value, but it fits no scale.
@@ -150,7 +150,7 @@ def _points(part: Resource, value_sets: ValueSets, scale: Scale) -> float | None
     number: object = part.get("valueInteger")
     end = _range_end(part)
     if isinstance(quantity, dict):
-        if quantity.get("comparator"):  # "more than 7" is no point on a scale
+        if quantity.get("comparator"):  # "more than 7" is not a score
             raise NoScore("value")
         number = quantity.get("value")
         units = {u.strip().lower() for u in (quantity.get("code"), quantity.get("unit")) if isinstance(u, str)}
@@ -182,7 +182,7 @@ def _answer(concept: Resource, value_sets: ValueSets, scale: Scale) -> float | N
 
 
 def _range_end(part: Resource) -> float:
-    """Return where a documented scale from 0 ends; 10 when none is documented."""
+    """Return the end of a documented scale from 0; 10 if none is documented."""
     for item in listed(part.get("referenceRange")):
         low, high = ((item.get(name) or {}) for name in ("low", "high"))
         if isinstance(low, dict) and isinstance(high, dict) and low.get("value", 0) == 0:

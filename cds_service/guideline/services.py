@@ -1,4 +1,4 @@
-"""The services that guidelines offer, as discovery lists them, and the registry of all of them."""
+"""The services of all guidelines, as discovery lists them, and their registry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cds_service.protocol.request import HookRequest
 SPECIFICATION_VERSION = "2.0.0"
 
 _HOOK_VERSION = "1.0"
-"""Of the hooks' definitions, as the hook library publishes them (conformance H3)."""
+"""Version of the hooks' definitions in the hook library (conformance H3)."""
 
 _WHEN = {
     "appointment-book": "when an appointment is booked",
@@ -32,12 +32,12 @@ _WHEN = {
     "order-sign": "when orders are signed",
     "patient-view": "when a chart is opened",
 }
-"""What a service's title says of its hook."""
+"""A hook in a service's title."""
 
 
 @dataclass(frozen=True, slots=True)
 class CdsService:
-    """One entry of discovery and what answers its calls: one guideline at one hook."""
+    """One service: one guideline at one hook, as an entry of discovery and as what answers calls."""
 
     id: str
     hook: str
@@ -69,9 +69,9 @@ class CdsService:
         return {template.key: template.query for template in self.knowledge.templates}
 
     def drafts(self, request: HookRequest) -> Drafts:
-        """Return the draft orders of a call that the guideline is about. Needs no chart.
+        """Return the draft orders of a call that are in scope. Needs no chart.
 
-        At a hook without draft orders, and for a guideline about no orders, the patient stands in their place.
+        For a hook or a guideline without orders, the patient takes their place.
         """
         knowledge = self.knowledge
         bundle = request.draft_orders
@@ -84,7 +84,7 @@ class CdsService:
 
         Raises:
             PrefetchMissing: an order cannot be decided, because what it needs is not available (conformance P2).
-            TooManyResources: there are more orders and chart entries than can be weighed in time.
+            TooManyResources: there are more orders and chart entries than can be evaluated in time.
         """
         return advise(self.guideline, self.knowledge, request, read, chart, today)
 
@@ -94,7 +94,7 @@ def load_services(guidelines: Mapping[str, Guideline[Any]], site: SiteConfigurat
 
     Args:
         guidelines: by id.
-        site: what the site tells each of them.
+        site: the site's configuration.
 
     Raises:
         KnowledgeError: a guideline's knowledge is wrong, or a site's value set extends none of any guideline.
@@ -123,11 +123,11 @@ class Registry:
 
         Args:
             services: what the guidelines offer.
-            shared_id: one id for all hooks of one guideline; the request's hook then tells them apart (D3). With
-                several guidelines it is the id of the one whose hooks are joined.
+            shared_id: one id for all hooks of one guideline; the request's hook distinguishes them (D3). With
+                several guidelines, it is the id of the guideline whose hooks are joined.
 
         Raises:
-            KnowledgeError: two services have the same id and hook, or the shared id says not whose it is.
+            KnowledgeError: two services have the same id and hook, or the shared id is not that of a guideline.
         """
         found = tuple(services)
         guidelines = dict.fromkeys(service.knowledge.identity.id for service in found)
@@ -150,7 +150,7 @@ class Registry:
             self._by_id[service.id] = (*others, service)
 
     def override_codes(self, service_id: str) -> Mapping[str, str]:
-        """Return system by code of the reasons for an override that cards of the services with an id offer.
+        """Return the override reasons on cards of the services with an id: system by code.
 
         Raises:
             UnknownService: no service has the id.
@@ -159,7 +159,7 @@ class Registry:
         return {reason["code"]: reason["system"] for reason in reasons}
 
     def named(self, service_id: str) -> tuple[CdsService, ...]:
-        """Return the services of an id; all of them for "".
+        """Return the services with an id; all services for "".
 
         Raises:
             UnknownService: no service has the id.

@@ -24,16 +24,16 @@ class Condition:
     accepted: tuple[FactValue, ...]
 
     def holds(self, facts: Facts) -> bool:
-        """Tell whether the fact has one of the accepted values."""
+        """Return whether the fact has one of the accepted values."""
         return facts[self.fact] in self.accepted
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row of the table that decides (hit policy FIRST: the first row that holds wins).
+    """A rule of the table (hit policy FIRST: the first rule that applies decides).
 
     A silent rule yields no card; its texts are empty. `topic` is the stable alphanumeric code of `source.topic`, `next`
-    what to do now. A warning for which `info_when` holds is given as information.
+    what to do now. A warning becomes information when `info_when` holds.
     """
 
     id: str
@@ -53,10 +53,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A line that joins the cards of the named rules when it holds (RULE ORDER: every note that holds joins).
+    """A line on the cards of the named rules when it applies (RULE ORDER: every note that applies is added).
 
-    `part` is where it stands: `instead` of the rule's detail, `lead` before it, behind it in the `verdict`, in `why`,
-    among the `precaution`s, the other `line`s or what was not `seen`.
+    `part` is its place: `instead` of the rule's detail, `lead` before it, after it in the `verdict`, in `why`, or among
+    the `precaution`s, the other `line`s or what was not `seen`.
     """
 
     id: str
@@ -77,18 +77,18 @@ class Table:
     _by_rule: dict[str, tuple[Note, ...]] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Sort the notes by rule once: every decision asks for those of one."""
+        """Group the notes by rule once, because every decision needs those of one rule."""
         by_rule = {rule.id: tuple(note for note in self.notes if rule.id in note.rules) for rule in self.rules}
         object.__setattr__(self, "_by_rule", by_rule)
 
     def notes_of(self, rule: str) -> tuple[Note, ...]:
-        """Return the notes that may join a rule's card, in the table's order."""
+        """Return the notes for a rule's card, in the table's order."""
         return self._by_rule[rule]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided for one order: the rule, the notes that join, and the names of the facts that were tested."""
+    """The decision about one order: the rule, its notes, and the names of the facts that were tested."""
 
     rule: Rule
     notes: tuple[Note, ...]
@@ -105,7 +105,7 @@ class RuleTrace:
 
 
 def holds(conditions: tuple[Condition, ...], facts: Facts) -> bool:
-    """Tell whether every condition holds; no conditions hold for everybody."""
+    """Return whether every condition holds; an empty list always does."""
     for condition in conditions:  # noqa: SIM110 - all() over a generator takes three times as long
         if facts[condition.fact] not in condition.accepted:
             return False
@@ -113,9 +113,9 @@ def holds(conditions: tuple[Condition, ...], facts: Facts) -> bool:
 
 
 def decide(facts: Facts, table: Table) -> Decision:
-    """Return the first rule that holds and every note that joins it.
+    """Return the first rule that applies and all its notes that apply.
 
-    Total for any facts that name a value for each fact the table tests, because the last rule has no conditions.
+    Total for any facts with a value for each fact that the table tests, because the last rule has no conditions.
     """
     rule = next(rule for rule in table.rules if holds(rule.when, facts))
     notes = tuple([note for note in table.notes_of(rule.id) if holds(note.when, facts)])
@@ -123,7 +123,7 @@ def decide(facts: Facts, table: Table) -> Decision:
 
 
 def trace(facts: Facts, table: Table) -> tuple[RuleTrace, ...]:
-    """Explain the decision rule by rule: which fired, and for each other why it did not."""
+    """Explain the decision rule by rule: which one fired, and why each other one did not."""
     fired = decide(facts, table).rule
     steps: list[RuleTrace] = []
     reached = False

@@ -1,4 +1,4 @@
-"""Prefetch templates (prefetch.toml): what a guideline asks a client to send, and how a card names it when missing."""
+"""Prefetch templates (prefetch.toml): what a client should send, and how a card names it when it is missing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cds_service.guideline.toml_files import check_keys, unknown
 
 @dataclass(frozen=True, slots=True)
 class PrefetchTemplate:
-    """A query we publish (D4): instance read or type search, token equality, and only 2.0 tokens.
+    """A published query (D4): instance read or type search, token equality, and only 2.0 tokens.
 
     Attributes:
-        required: answered with 412 when an order cannot be decided without it.
-        name: how a card names it when it is not available, such as pain scores; "" to say nothing.
+        required: the call gets 412 when an order cannot be decided without it.
+        name: how a card names it when it is not available, such as pain scores; "" to leave it out.
     """
 
     key: str
@@ -27,7 +27,7 @@ class PrefetchTemplate:
 
 
 def read(document: Mapping[str, Any], value_sets: ValueSets) -> tuple[PrefetchTemplate, ...]:
-    """Read prefetch.toml; `codes` names value sets whose codes are asked for.
+    """Read prefetch.toml; `codes` names value sets whose codes are in the query.
 
     Raises:
         KnowledgeError: an entry is wrong; the message names file, entry and key.

@@ -1,4 +1,4 @@
-"""A knowledge folder's TOML files: read whole, and each entry's keys checked with words that help."""
+"""Reads TOML files of a knowledge folder, and checks the keys of each entry with helpful messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def read_if_there(path: Path) -> dict[str, Any]:
-    """Return a TOML file that a guideline may do without; empty when it is not there.
+    """Return an optional TOML file; empty if it does not exist.
 
     Raises:
         KnowledgeError: the file is not TOML.
@@ -46,7 +46,7 @@ def check_keys(where: str, entry: object, required: Mapping[str, type], optional
     Args:
         where: file and entry, for the message.
         required: each key and the type its value must have; texts must not be empty.
-        optional: further keys; what they hold is the caller's to check.
+        optional: further keys; the caller checks their values.
 
     Raises:
         KnowledgeError: the first thing that is wrong; the message names file, entry and key.
@@ -64,11 +64,11 @@ def check_keys(where: str, entry: object, required: Mapping[str, type], optional
 
 
 def unknown(what: str, name: object, known: Sequence[object]) -> str:
-    """Return the words for a name that nobody knows, with the closest known one."""
+    """Return a message about an unknown name, with the closest known one."""
     return f"no {what} is called {str(name)!r}{did_you_mean(name, known)}"
 
 
 def did_you_mean(name: object, known: Sequence[object]) -> str:
-    """Return a hint at the known name that is closest, or nothing."""
+    """Return a hint at the closest known name, or ""."""
     close = get_close_matches(str(name), [str(item) for item in known], n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""The trace of one call: orders seen, findings with their sources, and every rule with why and why not."""
+"""The trace of one call: orders, findings with their sources, and why each rule did or did not fire."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class TracedEntry(TypedDict):
 
 
 class TracedConcept(TracedEntry):
-    """A chart entry that means something to the guideline: the value sets and word lists that it was found in."""
+    """A chart entry that is related to the guideline, with its value sets and phrase lists."""
 
     valueSets: list[str]
     phrases: list[str]
 
 
 class TracedDraft(TracedEntry):
-    """A draft order and how it was taken."""
+    """A draft order and its outcome."""
 
     outcome: str
 
 
 class TracedGround(TypedDict):
-    """The chart entries behind a fact: what they were taken as, and what they say."""
+    """The chart entries behind a fact: their role, and their words."""
 
     role: str
     words: str
@@ -50,7 +50,7 @@ class TracedGround(TypedDict):
 
 
 class TracedFinding(TypedDict):
-    """A fact with its value and grounds: what it asks and its answer, in words for people."""
+    """A fact with its value and grounds: question and answer in words."""
 
     fact: str
     value: FactValue
@@ -60,7 +60,7 @@ class TracedFinding(TypedDict):
 
 
 class TracedRule(TypedDict):
-    """A rule of the table: what its card says first, whether it fired, and the facts because of which."""
+    """A rule of the table: the summary of its card, whether it fired, and the facts that explain this."""
 
     rule: str
     name: str
@@ -70,7 +70,7 @@ class TracedRule(TypedDict):
 
 
 class TracedNote(TypedDict):
-    """A line that joins the card, as far as the card has room: its words, and the part in which it stands."""
+    """A line for the card, if there is room: its words, and its part of the card."""
 
     note: str
     part: str
@@ -78,7 +78,7 @@ class TracedNote(TypedDict):
 
 
 class TracedDecision(TypedDict):
-    """What was decided about one order, and the chart entries behind the facts that the rule tested."""
+    """The decision about one order, and the chart entries behind the facts that the rule tested."""
 
     order: TracedEntry
     rule: str
@@ -120,7 +120,7 @@ def explain(drafts: Drafts, decided: Sequence[Decided], chart: Chart, knowledge:
 
 
 def _recognized(chart: Chart, knowledge: Knowledge) -> Iterator[TracedConcept]:
-    """Yield the problems and medications that mean or say something to the guideline, those that are over too."""
+    """Yield the problems and medications related to the guideline, including those that are over."""
     value_sets = knowledge.value_sets
     read = [(resource, value_sets.of_concept(resource.get("code"))) for resource in chart.about_patient("Condition")]
     read += [

@@ -1,4 +1,4 @@
-"""Should this patient get dry needling? The guideline's public face is `GUIDELINE`."""
+"""Should this patient get dry needling? The guideline is `GUIDELINE`."""
 
 from hooks.dry_needling.guideline import GUIDELINE
 

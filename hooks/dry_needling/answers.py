@@ -1,4 +1,4 @@
-"""Findings and a date to answers: the entries behind each question, before they are turned into facts and words."""
+"""From findings and a date to answers: the entries behind each question, before they become facts and words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROOT_WORDS = frozenset({"nerve-root-words", "sciatica-words"})
 
 @dataclass(frozen=True)
 class Answers:
-    """The entries that answer each question, before they are turned into facts, grounds and words."""
+    """The entries that answer each question, before they become facts, grounds and words."""
 
     findings: Findings[NeedlingFindings]
     entries: Entries
@@ -53,7 +53,7 @@ class Answers:
 
     @cached_property
     def other_reason(self) -> tuple[OtherReason, Problem | None]:
-        """Return what another stated reason is for that has another rule than the first in the table's order."""
+        """Return what another stated reason is for, if its rule is not the first in the table's order."""
         kinds = [(self._kind_of(reason), reason) for reason in self.entries.reasons]
         if len(kinds) < 2:
             return OtherReason.NONE, None
@@ -76,18 +76,18 @@ class Answers:
 
     @cached_property
     def musculoskeletal(self) -> tuple[Problem, ...]:
-        """Return the musculoskeletal pain by code that is in scope, low back pain included."""
+        """Return the musculoskeletal pain by code in scope, including low back pain."""
         return (*self.found.low_back, *self.found.musculoskeletal)
 
     @cached_property
     def other_on_file(self) -> tuple[Problem, ...]:
-        """Return pain that is not in scope or in words only, and degenerative disease."""
+        """Return pain that is out of scope or in words only, and degenerative disease."""
         in_scope = set(map(id, self.found.pain))
         disease = (p for p in self.entries.listed if recognized(p) & regions.LUMBAR_DISEASE)
         return tuple(p for p in dict.fromkeys((*self.painful, *disease)) if id(p) not in in_scope)
 
     def modifiers(self, only: Regions) -> tuple[Problem, ...]:
-        """Return chronic pain without a site, where all pain that has a region has one of these."""
+        """Return chronic pain without a site, if all pain with a region has one of these."""
         return self.general if self.painful_regions <= only else ()
 
     @cached_property
@@ -96,7 +96,7 @@ class Answers:
         return tuple(p for p in self.entries.old_visits if indication.is_painful(p, ablated=False))
 
     def of(self, recognition: Recognition) -> tuple[Problem, ...]:
-        """Return the entries of the list that were recognized in this way, or not."""
+        """Return the entries of the list that were, or were not, recognized."""
         return tuple(p for p in self.entries.listed if p.concept.recognition is recognition)
 
     @cached_property
@@ -184,5 +184,5 @@ def _course(findings: Findings[NeedlingFindings], site: Site, today: date) -> tu
 
 
 def _meets(there: Regions, here: Regions) -> bool:
-    """Return whether two places are one, as far as both are known."""
+    """Return whether two places may be the same: they share a region, or one is unknown."""
     return not there or not here or not there.isdisjoint(here)

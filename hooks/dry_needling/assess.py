@@ -1,4 +1,4 @@
-"""Findings and a date to facts: each question of the decision table answered, with the chart entries behind it.
+"""From findings and a date to facts: the answer to each question of the decision table, with the entries behind it.
 
 Pure and total: no clock, no input or output, no exception for any findings.
 """

@@ -12,15 +12,15 @@ from hooks.dry_needling.regions import Region, of_problem, recognized
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """What makes the population of the guideline uncertain; each has its words on the card.
+    """What makes it uncertain that the patient is in the guideline's population; each has a line on the card.
 
     Attributes:
-        elsewhere: painful entries of another region, where no reason says which is meant.
-        site_not_stated: every low-back entry states no site, and the order does not say low back.
+        elsewhere: painful entries of another region, if no reason says which is meant.
+        site_not_stated: no low-back entry states a site, and the order does not say low back.
         reason_unread: a reason is given that cannot be read and names no region.
         reason_elsewhere: a stated reason and the order's site have no region in common.
         list_seen: how much of the problem list was seen.
-        other_lumbar: entries with a lumbar code that is in none of our sets.
+        other_lumbar: entries with a lumbar code that is in no value set.
         after_surgery: back pain after surgery, which the guideline did not study.
     """
 
@@ -68,7 +68,7 @@ def doubts_of(entries: Entries, site: Site, found: Indication, seen: ListSeen, *
 
 
 def _is_elsewhere(problem: Problem, site: Site) -> bool:
-    """Return whether an entry has another region than the low back: by its code, its body site or its words."""
+    """Return whether an entry has a region other than the low back: by code, body site or words."""
     there, by_site = of_problem(problem, site.regions), regions.of_sites(problem.sites)
     return any(found and Region.LOW_BACK not in found for found in (there, by_site))
 

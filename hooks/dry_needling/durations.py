@@ -1,4 +1,4 @@
-"""How long something has lasted, and what earlier needling was and did: questions that need the date."""
+"""How long pain has lasted, and what earlier needling did: questions that need the date."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Course:
         chronicity: the answer.
         proof: the entries that prove it.
         by_acute_code: it is acute because an acute code says so, whatever else is on file.
-        may_be_chronic: an imprecise onset, read as late as possible, could as well mean 12 weeks or more.
+        may_be_chronic: an imprecise onset, read as late as possible, could also mean 12 weeks or more.
     """
 
     chronicity: Chronicity
@@ -59,7 +59,7 @@ def of_low_back_pain(
             recent = 0 <= days < CHRONIC_FROM_DAYS
             if (problem in stated and (recent or days < 0)) or (recent and _day(problem, today) == newest):
                 return Course(Chronicity.ACUTE, (problem,), by_acute_code=True)
-        # An acute code of long ago proves nothing.
+        # An old acute code proves nothing.
         entries = [p for p in entries if not ACUTE_CODES & p.kinds or _days(_day(p, today), today) < CHRONIC_FROM_DAYS]
     return of_pain(entries, modifiers, today)
 
@@ -93,7 +93,7 @@ def is_chronic_alone(problem: Problem, today: date) -> bool:
 
 
 def days_since(problem: Problem, today: date) -> int:
-    """Return how many days ago, at least, an entry began or, when that is not stated, was recorded; -1: undated."""
+    """Return the minimum number of days since an entry began or, if not stated, was recorded; -1 if undated."""
     return _days(_day(problem, today), today)
 
 
@@ -103,7 +103,7 @@ def onset_ahead(problem: Problem, today: date) -> bool:
 
 
 def code_proves(problem: Problem) -> bool:
-    """Return whether an entry's code can prove that pain is chronic: a visit's only where it says that it is active."""
+    """Return whether an entry's code can prove that pain is chronic: a visit's only if it states that it is active."""
     return not problem.visit or problem.status is StatedStatus.ACTIVE
 
 
@@ -113,7 +113,7 @@ def _counts(problem: Problem, day: date, today: date) -> bool:
 
 
 def _states_onset(problem: Problem, today: date) -> bool:
-    """Return whether an onset is stated, if only in words."""
+    """Return whether an onset is stated, even if only in words."""
     return bool(problem.onset_words) or _onset(problem, today) is not None
 
 
@@ -126,7 +126,7 @@ def _onset(problem: Problem, today: date) -> date | None:
 
 
 def _seen(when: FhirDate | None, today: date) -> date | None:
-    """Return a date as late as it can be meant, but not after today; None when it lies ahead."""
+    """Return the latest possible day of a partial date, but not after today; None if it is in the future."""
     return min(when.latest, today) if when is not None and when.earliest <= today else None
 
 
@@ -135,7 +135,7 @@ def _days(day: date | None, today: date) -> int:
 
 
 def past_twelve_weeks(course: Sequence[Session], today: date) -> bool:
-    """Return whether a course is going on, its last session at most 84 days ago, and is longer than 84 days."""
+    """Return whether a course still goes on (last session at most 84 days ago) and is longer than 84 days."""
     if not course:
         return False
     last = courses.last_day(course)

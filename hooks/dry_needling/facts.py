@@ -17,7 +17,7 @@ class Modality(StrEnum):
 
 
 class SpinalCause(StrEnum):
-    """A specific cause on file, of an order for the spine."""
+    """A specific cause on file, for an order for the spine."""
 
     SERIOUS = "serious"
     INFLAMMATORY = "inflammatory"
@@ -25,7 +25,7 @@ class SpinalCause(StrEnum):
 
 
 class LowBackPain(StrEnum):
-    """Whether the order is for low back pain: by code, by nothing but words, or not."""
+    """Whether the order is for low back pain: by code, by words only, or not."""
 
     YES = "yes"
     IN_WORDS = "in-words"
@@ -67,7 +67,7 @@ class Care(StrEnum):
 
 
 class OnFile(StrEnum):
-    """What the list holds, for an order that nothing covers: pain that may be meant, problems, or none were sent."""
+    """What is on the list, for an order that nothing covers: pain that may be meant, problems, or nothing was sent."""
 
     PAIN = "pain"
     PROBLEMS = "problems"
@@ -87,7 +87,7 @@ class OtherReason(StrEnum):
 
 
 class OtherPain(StrEnum):
-    """Pain elsewhere than in the low back that the order may be for as well."""
+    """Pain outside the low back that the order may be for."""
 
     HEAD = "head"
     ELSEWHERE = "elsewhere"
@@ -96,7 +96,7 @@ class OtherPain(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The closed set of facts that rules and notes may test; the knowledge folder's facts.toml says each in words."""
+    """The closed set of facts that rules and notes may test; facts.toml in the knowledge folder has their words."""
 
     modality: Modality
     spinal_cause: SpinalCause
@@ -109,7 +109,7 @@ class Facts:
     headache: bool
     musculoskeletal_pain: bool
     reason_not_covered: bool
-    # What makes the population uncertain.
+    # What makes it uncertain that the patient is in the population.
     other_pain: OtherPain
     site_not_stated: bool
     reason_unread: bool
@@ -117,7 +117,7 @@ class Facts:
     problem_list: ListSeen
     other_lumbar_code: bool
     after_surgery: bool
-    # Lines that join.
+    # Lines of the card.
     cause_readable: bool
     serious_cause_elsewhere: bool
     bleeding_disorder: bool

@@ -1,4 +1,4 @@
-"""What needling asks of a chart beyond its problems: earlier sessions, other care, medications and pain scores."""
+"""What needling needs from a chart besides problems: earlier sessions, other care, medications and pain scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class NeedlingFindings(ChartFindings):
         scores: pain scores.
         sessions: completed sessions of needling, of every kind.
         ablations: earlier lumbar radiofrequency ablations.
-        care_tried: exercise, physical therapy and the like that was given or ordered earlier.
+        care_tried: exercise, physical therapy and the like, done or ordered earlier.
         active_therapy: exercise or physical therapy that is active, or ordered in this session.
         procedures_missing: procedures were not available, so that care tried cannot be ruled out.
         medications: active medication requests.

@@ -20,7 +20,7 @@ _PAIN = Scale("pain score", scores="pain-score", answers="pain-score-answers")
 
 
 def read(sources: Sources) -> NeedlingFindings:
-    """Read what needling asks of a chart: problems, earlier sessions, other care, and pain around them."""
+    """Read what needling needs from a chart: problems, earlier sessions, other care, and pain around them."""
     chart, value_sets, today = sources.chart, sources.value_sets, sources.today
     found = read_chart(sources)
     sought = CareSought(
@@ -53,7 +53,7 @@ def read(sources: Sources) -> NeedlingFindings:
 
 
 def score_windows(sessions: Sequence[Session], today: date) -> tuple[Window, ...]:
-    """Return the spans of days in which a score can matter: the baseline's, and those around earlier needling."""
+    """Return the date ranges in which a score can matter: the baseline, and around earlier needling."""
     found = [(today - BASELINE_WINDOW, today)]
     for kind in {session.kind for session in sessions}:
         same = [session for session in sessions if session.kind == kind]

@@ -19,13 +19,13 @@ _PAIN_WORDS = "pain-words"
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """The entries that one order is decided by.
+    """The entries by which one order is decided.
 
     Attributes:
         reasons: the order's reasons that can be read and count for a warning.
         unread: the reasons that cannot be read.
         listed: the entries of the list that count.
-        doubtful: entries and reasons that count only against a warning: who has them, or whether, cannot be read.
+        doubtful: entries and reasons that count only against a warning: subject, status or verification is unreadable.
         old_visits: diagnoses of visits that no longer count.
     """
 
@@ -37,17 +37,17 @@ class Entries:
 
     @property
     def counted(self) -> tuple[Problem, ...]:
-        """Return every entry that counts, for a warning or only against one, in the order of reasons and list."""
+        """Return every entry that counts, for or only against a warning, in the order of reasons and list."""
         return (*self.reasons, *self.unread, *self.listed, *self.doubtful)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where an order is for.
+    """The place that an order is for.
 
     Attributes:
-        regions: of the first that speaks: body site, stated reason, free-text reason, the order's own words.
-        named: what body site and the order's own words name, whatever its reasons are.
+        regions: from the first that names any: body site, stated reason, free-text reason, the order's own words.
+        named: regions that the body site and the order's own words name, whatever its reasons.
     """
 
     regions: Regions = NONE
@@ -65,7 +65,7 @@ class Indication:
         musculoskeletal: other musculoskeletal pain by code.
         general: pain that names neither site nor cause.
         in_words: pain by words only.
-        not_covered: stated reasons with a code that the evidence says nothing about.
+        not_covered: coded reasons that no evidence statement covers.
     """
 
     low_back: tuple[Problem, ...] = ()
@@ -78,12 +78,12 @@ class Indication:
 
     @property
     def pain(self) -> tuple[Problem, ...]:
-        """Return all that is painful by code."""
+        """Return everything that is painful by code."""
         return (*self.low_back, *self.facet, *self.headache, *self.musculoskeletal, *self.general)
 
 
 def entries_of(findings: Findings[NeedlingFindings], today: date) -> Entries:
-    """Return which reasons and entries count, and for what."""
+    """Return the reasons and entries that count, and for what."""
     order, chart = findings.order, findings.chart
     listed, doubtful, old = [], [], []
     for problem in chart.problems:
@@ -105,7 +105,7 @@ def entries_of(findings: Findings[NeedlingFindings], today: date) -> Entries:
 
 
 def _counts(problem: Problem, order: OrderFindings, today: date) -> bool:
-    """Return whether an entry is no old visit: it says that it is active, is of the order's visit, or is recent."""
+    """Return whether an entry is not an old visit: it says that it is active, is of the order's visit, or is recent."""
     if not problem.visit or problem.status is StatedStatus.ACTIVE:
         return True
     if problem.encounter and problem.encounter == order.encounter:
@@ -126,7 +126,7 @@ def _is_readable(reason: Problem, order: OrderFindings) -> bool:
 
 
 def site_of(order: OrderFindings, entries: Entries) -> Site:
-    """Return where an order is for."""
+    """Return the place that an order is for."""
     by_site = regions.of_sites(order.sites, unclear=True)
     words = regions.named((order.concept,), unclear=True)
     by_reason = NONE
@@ -180,7 +180,7 @@ def is_painful(problem: Problem, *, ablated: bool) -> bool:
 
 
 def is_painful_in_words(problem: Problem) -> bool:
-    """Return whether an entry that no code of ours names is painful by its words."""
+    """Return whether an entry without a recognized code is painful by its words."""
     return not recognized(problem) and _PAIN_WORDS in problem.concept.said
 
 
@@ -194,7 +194,7 @@ def indication_of(entries: Entries, site: Site, *, ablated: bool) -> Indication:
 
 
 def is_in_scope(problem: Problem, site: Site, *, ablated: bool) -> bool:
-    """Return whether an order without a readable reason may be about an entry: painful, and where the order is for."""
+    """Return whether an order without a readable reason may be about an entry: painful, and at the order's place."""
     if is_painful(problem, ablated=ablated):
         if not site.regions:
             return True
@@ -255,7 +255,7 @@ def _sorted(painful: Iterable[Problem], in_words: Sequence[Problem], site: Site,
 
 
 def low_back_pain_in_words(entries: Entries, found: Indication, site: Site) -> tuple[Problem, ...]:
-    """Return entries without a code of ours whose words name low back pain, where nothing else is in scope."""
+    """Return entries without a recognized code whose words name low back pain, if nothing else is in scope."""
     if found.pain or found.not_covered or (site.regions and Region.LOW_BACK not in site.regions):
         return ()
     candidates = entries.reasons or (*entries.unread, *entries.listed)

@@ -1,4 +1,4 @@
-"""What stands against needling whatever the pain is: specific causes, and the precautions that every card names."""
+"""Reasons against needling whatever the pain is: specific causes, and the precautions on every card."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PRECAUTIONS = regions.PRECAUTIONS | {"hemophilia-words"}
 
 
 def serious_causes(entries: Entries, today: date) -> tuple[Problem, ...]:
-    """Return the entries of a serious spinal condition: of reasons and list, doubtful ones too."""
+    """Return the entries of a serious spinal condition, from reasons and list, including doubtful ones."""
     return tuple(dict.fromkeys(p for p in entries.counted if _is_serious(p, today)))
 
 
@@ -32,7 +32,7 @@ def inflammatory_causes(entries: Entries) -> tuple[Problem, ...]:
 
 
 def _is_serious(problem: Problem, today: date) -> bool:
-    """Return whether an entry is a serious spinal condition; a fracture for a year, or when it has no date."""
+    """Return whether an entry is a serious spinal condition; a fracture only within a year, or without a date."""
     kinds = problem.kinds
     if "serious-spinal-conditions" in kinds:
         return True
@@ -46,8 +46,8 @@ def _is_serious(problem: Problem, today: date) -> bool:
 def is_spinal(entries: Entries, site: Site, found: Indication, causes: Iterable[Problem]) -> bool:
     """Return whether an order is for the spine, so that a specific cause decides.
 
-    It is when spinal pain is in its scope, when the cause is its reason, or when nothing says where it is for and no
-    pain elsewhere counts.
+    It is if spinal pain is in its scope, if the cause is its reason, or if nothing says where it is for and no pain
+    elsewhere counts.
     """
     if found.low_back or found.facet:
         return True
@@ -60,7 +60,7 @@ def is_spinal(entries: Entries, site: Site, found: Indication, causes: Iterable[
 
 
 def _is_pain_elsewhere(problem: Problem) -> bool:
-    """Return whether an entry is painful and not of the spine; pain without site or cause points nowhere."""
+    """Return whether an entry is painful and not of the spine; pain without site or cause names no place."""
     painful = indication.is_painful(problem, ablated=False)
     general = regions.recognized(problem) & regions.PAINFUL <= regions.GENERAL_PAIN
     return painful and not general and of_problem(problem).isdisjoint(regions.SPINAL)

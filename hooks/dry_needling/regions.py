@@ -11,7 +11,7 @@ from cds_service.guideline.findings import Concept, Problem
 
 
 class Region(StrEnum):
-    """A part of the body as this guideline tells them apart."""
+    """A part of the body, as this guideline distinguishes them."""
 
     LOW_BACK = "low-back"
     NECK = "neck"
@@ -30,7 +30,7 @@ NONE: Regions = frozenset()
 _LOW_BACK: Regions = frozenset({Region.LOW_BACK})
 SPINAL: Regions = frozenset({Region.LOW_BACK, Region.NECK, Region.THORACIC})
 
-# What value sets stand for is said in one place, for this module and for whoever edits the sets.
+# The meaning of value sets is in one place, for this module and for people who edit the sets.
 _FILE = tomllib.loads((Path(__file__).parent / "knowledge" / "regions.toml").read_text(encoding="utf-8"))
 _PAINFUL: dict[str, list[str]] = _FILE["painful"]
 
@@ -49,7 +49,7 @@ PRECAUTIONS = frozenset(_FILE["precaution"]["sets"])
 OTHER_LUMBAR = frozenset({"other-lumbar-disease"})
 LUMBAR_DISEASE = frozenset(_FILE["lumbar"]["sets"]) - OTHER_LUMBAR
 NO_MEANING = OTHER_LUMBAR | {"earlier-spinal-fracture"}
-"""Sets that name codes only so that they can be told apart: an entry in no other set is in none of ours."""
+"""Sets whose codes are listed only to exclude them: an entry in no other set counts as not recognized."""
 
 _BY_SET: dict[str, Regions] = {
     **{name: frozenset({Region(region)}) for region, names in _PAINFUL.items() if region != "none" for name in names},
@@ -70,8 +70,8 @@ def named(concepts: Iterable[Concept], *, unclear: bool = False) -> Regions:
     """Return the regions that the words of concepts name.
 
     Args:
-        concepts: what is read.
-        unclear: they are of an order, for which gluteal, buttock, piriformis and hip say nothing clear.
+        concepts: the concepts to read.
+        unclear: they are of an order, for which gluteal, buttock, piriformis and hip are ambiguous.
     """
     found = NONE
     for concept in concepts:
@@ -92,10 +92,10 @@ def of_sites(sites: Iterable[Concept], *, unclear: bool = False) -> Regions:
 
 
 def of_problem(problem: Problem, placed: Regions = NONE) -> Regions:
-    """Return the regions of an entry: by its code and its own body site, by its words where no code is ours.
+    """Return the regions of an entry: by its code and body site, or by its words if no code is recognized.
 
-    Back pain that does not say where is read as low back, unless the entry or the order places it elsewhere; what
-    the order places has no region of its own.
+    Back pain without a site is read as low back, unless the entry or the order places it elsewhere; if the order does,
+    the entry has no region of its own.
 
     Args:
         problem: the entry.

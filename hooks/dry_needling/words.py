@@ -1,4 +1,4 @@
-"""What cards say of a chart: the words behind each fact, and those for the placeholders of the knowledge folder."""
+"""What cards say about a chart: the words behind each fact, and for the placeholders of the knowledge folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REGION_WORDS = {
 
 
 def grounds_of(answers: Answers, facts: Facts) -> tuple[Ground, ...]:
-    """Return the entries behind each fact, the most important first, one ground an entry."""
+    """Return the entries behind each fact, most important first, one ground per entry."""
     found, doubts, chart = answers.found, answers.doubts, answers.findings.chart
     proof = answers.duration.proof
     root = answers.root_entries
@@ -92,7 +92,7 @@ def _of(answers: Answers, kind: str) -> list[Problem]:
 
 
 def region_words(found: Iterable[Region]) -> str:
-    """Return regions as people call them, in the order of the body."""
+    """Return regions in words, from head to foot."""
     listed = [_REGION_WORDS.get(region, region.replace("-", " ")) for region in sorted(found, key=list(Region).index)]
     return " or ".join(listed)
 
@@ -103,7 +103,7 @@ def _sessions(answers: Answers) -> str:
 
 
 class Values(dict[str, str]):
-    """The words that texts of the knowledge folder may ask for, by placeholder; each is made when it is asked for."""
+    """The words for placeholders in texts of the knowledge folder, each computed when used."""
 
     def __init__(self, answers: Answers) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ def _named(problems: Iterable[Problem], longest: int = LONG) -> str:
 
 
 def _region(answers: Answers) -> str:
-    """Return where else than in the low back an order may be for; the head only where nothing else is."""
+    """Return the regions other than the low back that an order may be for; the head only if nothing else is."""
     there = frozenset[Region]().union(*map(of_problem, answers.doubts.elsewhere)) - {Region.LOW_BACK}
     return region_words(there - {Region.HEAD} or there)
 
@@ -151,7 +151,7 @@ def _place(problem: Problem | None) -> str:
 
 
 def _unread_reason(reasons: tuple[Problem, ...]) -> str:
-    """Return what the unread reasons say in words; one without words is unreadable."""
+    """Return the words of the unread reasons; one without words is unreadable."""
     said = tuple(p.entry for p in reasons if p.concept.texts)
     return f"in words only: '{named(said, SHORT)}'" if said else "unreadable"
 
@@ -161,7 +161,7 @@ def _several(words: tuple[str, ...]) -> str:
 
 
 def _unread(answers: Answers) -> str:
-    """Name what could not be read: of the first entry the element."""
+    """Return what could not be read: the element of the first entry."""
     chart = answers.findings.chart
     doubtful = [f"{(p.unread or ('status',))[0]} of {cut(p.entry.display, SHORT)}" for p in answers.entries.doubtful]
     found = tuple(dict.fromkeys((*doubtful, *(entry.display for entry in (*chart.unreadable, *chart.lost)))))
