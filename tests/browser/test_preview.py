@@ -12,7 +12,7 @@ from cds_service.store.database import Database
 from cds_service.store.tables import feedback
 from tests.cases import FIXTURES
 from tests.charts import bundle, condition
-from tests.store.waiting import wait_for
+from tests.waiting import wait_for
 
 WARNING = "Dry needling: not recommended for chronic low back pain without nerve-root pain"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -153,16 +154,7 @@ def test_what_was_not_seen_is_shortened_but_never_dropped():
         closing="End.",
     )
     assert "**Not seen:** 2 items of the chart." in write(full).text
-    one = Parts(
-        verdict=["word " * 37],
-        entries=["word " * 19],
-        next="word " * 7,
-        precautions=[Line("p", "word " * 15)],
-        lines=[Line("l", "word " * 11)],
-        seen=[Line("s", "word " * 12)],
-        evidence="E",
-        closing="End.",
-    )
+    one = replace(full, seen=[Line("s", "word " * 12)])
     assert "**Not seen:** 1 item of the chart." in write(one).text
 
 

@@ -16,7 +16,7 @@ from cds_service.trust import key_sets as key_sets_module
 from cds_service.trust.client_jwt import Gatekeeper
 from cds_service.trust.issuers import Issuer
 from cds_service.trust.key_sets import HICCUP_SECONDS, UNKNOWN_SECONDS, KeySets, Trust
-from tests.answering import always, answering, drip, json_answer, raw_answer
+from tests.answering import Answer, always, answering, drip, json_answer, raw_answer
 from tests.tokens import ISS, JKU, URL, public_key, token
 
 KEYS = [public_key(algorithm) for algorithm in ("ES256", "ES384", "RS256")]
@@ -210,15 +210,20 @@ def test_a_key_set_that_drips_ends_at_its_deadline(sent, monkeypatch):
         assert time.monotonic() - started < 10
 
 
-def test_calls_at_once_share_one_fetch():
-    """A service that has just started knows no key yet; the second caller is not told that its key does not exist."""
-    gate = threading.Event()
+def held(gate: threading.Event) -> Answer:
+    """Answer with the key set once it may."""
 
     def answer(connection: socket.socket, _: str) -> None:
         gate.wait(10)
         connection.sendall(json_answer({"keys": KEYS}))
 
-    with answering(answer) as server, ThreadPoolExecutor(4) as callers:
+    return answer
+
+
+def test_calls_at_once_share_one_fetch():
+    """A service that has just started knows no key yet; the second caller is not told that its key does not exist."""
+    gate = threading.Event()
+    with answering(held(gate)) as server, ThreadPoolExecutor(4) as callers:
         sets = KeySets()
         calls = [callers.submit(identify, f"{server.url}/jwks.json", key_sets=sets) for _ in range(4)]
         while not server.heads:
@@ -232,12 +237,7 @@ def test_a_call_does_not_wait_long_for_the_fetch_of_another(monkeypatch):
     """An issuer whose key set hangs does not hold all threads: 503 at once for the next of its tokens."""
     monkeypatch.setattr(key_sets_module, "WAIT_SECONDS", 0.05)
     gate = threading.Event()
-
-    def answer(connection: socket.socket, _: str) -> None:
-        gate.wait(10)
-        connection.sendall(json_answer({"keys": KEYS}))
-
-    with answering(answer) as server, ThreadPoolExecutor(1) as callers:
+    with answering(held(gate)) as server, ThreadPoolExecutor(1) as callers:
         sets = KeySets()
         first = callers.submit(identify, f"{server.url}/jwks.json", key_sets=sets)
         while not server.heads:
