@@ -9,7 +9,7 @@ from datetime import date
 
 from cds_service import telemetry
 from cds_service.errors import CdsError, PrefetchMissing, TooManyResources, UnknownService
-from cds_service.fhir import conformance
+from cds_service.fhir import conformance, scan
 from cds_service.fhir.chart import Chart
 from cds_service.fhir.deadline import step
 from cds_service.fhir.fetch import FhirAccess
@@ -20,7 +20,6 @@ from cds_service.guideline.drafts import Drafts
 from cds_service.guideline.guidance import Guidance
 from cds_service.guideline.services import CdsService, Registry
 from cds_service.protocol.cards import encode
-from cds_service.protocol.decoding import decode
 from cds_service.protocol.request import HookRequest, hook_of, read_request
 
 Repeats = Callable[[HookRequest, CdsService, Sequence[Advice]], frozenset[str]]
@@ -89,7 +88,7 @@ def answer(
             set (`deadline.until`) and has passed.
     """
     services = registry.named(service_id)  # an unknown id is told before anything about the body
-    document = decode(body)
+    document = scan.read(body)
     step()
     hook = hook_of(document)
     service = next((service for service in services if service.hook == hook), services[0] if service_id else None)

@@ -14,6 +14,7 @@ from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_REFUSED, CdsError
 from cds_service.fhir.bundles import Resource, opened
+from cds_service.fhir.scan import plain
 from cds_service.guideline.services import CdsService
 from cds_service.protocol.decoding import decode
 
@@ -43,7 +44,7 @@ def request(bundle: BinaryIO, order: str, hook: str, guideline: str) -> None:
         offered = ", ".join(sorted({service.hook for service in registry.services}))
         raise click.BadParameter(f"no guideline answers {hook}; choose one of: {offered}", param_hint="--hook")
     try:
-        entries = [*opened(decode(bundle.read()))]
+        entries = [(plain(resource), full_url) for resource, full_url in opened(decode(bundle.read()))]
     except CdsError as error:
         click.echo(f"Not a FHIR Bundle: {error}", err=True)
         raise SystemExit(EXIT_REFUSED) from None

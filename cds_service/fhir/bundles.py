@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, TypeGuard
 
+from cds_service.fhir.scan import AsSent, SentResource, plain
+
 Resource = dict[str, Any]
 """A FHIR resource as raw JSON."""
 
@@ -28,7 +30,7 @@ def entries_of(value: object) -> Iterator[tuple[int, Any, str]]:
     entries = value.get("entry")
     for number, entry in enumerate(entries if isinstance(entries, list) else (), start=1):
         if isinstance(entry, dict):
-            full_url = entry.get("fullUrl")
+            full_url = plain(entry.get("fullUrl"))
             yield number, entry.get("resource"), full_url if isinstance(full_url, str) else ""
         else:
             yield number, entry, ""
@@ -43,14 +45,15 @@ def held_in(container: Resource) -> list[Resource]:
     return [part["resource"] for part in parts if is_resource(part.get("resource"))]
 
 
-def opened(value: object, levels: int = DEEPEST) -> Iterator[tuple[Resource, str]]:
+def opened(value: object, levels: int = DEEPEST) -> Iterator[tuple[AsSent, str]]:
     """Yield each resource of a prefetch value or a draft Bundle, and its fullUrl, also of Bundles within."""
     for _, resource, full_url in entries_of(value):
         if not is_resource(resource):
             continue
         yield resource, full_url
         if levels and resource["resourceType"] in CONTAINERS:
-            inner = [resource] if resource["resourceType"] == "Bundle" else held_in(resource)
+            whole = plain(resource)
+            inner = [whole] if whole["resourceType"] == "Bundle" else held_in(whole)
             for part in inner:
                 yield from opened(part, levels - 1)
 
@@ -60,7 +63,9 @@ def _dicts(value: object) -> list[dict[str, Any]]:
 
 
 def is_resource(value: object) -> TypeGuard[Resource]:
-    """Tell whether a value has the least that makes it a FHIR resource in JSON."""
+    """Tell whether a value has the least that makes it a FHIR resource in JSON, or is one that was looked at."""
+    if isinstance(value, SentResource):
+        return True
     return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
 
 
@@ -91,8 +96,8 @@ def is_cut_off(bundle: Resource, matches: int | None = None) -> bool:
 
 
 def _is_match(entry: object) -> bool:
-    search = entry.get("search") if isinstance(entry, dict) else None
+    search = plain(entry.get("search")) if isinstance(entry, dict) else None
     if isinstance(search, dict) and search.get("mode") in ("include", "outcome"):
         return False
     resource = entry.get("resource") if isinstance(entry, dict) else None
-    return not isinstance(resource, dict) or resource.get("resourceType") != "OperationOutcome"
+    return not (is_resource(resource) and resource["resourceType"] == "OperationOutcome")

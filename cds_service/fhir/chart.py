@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
+import msgspec
+import orjson
+
 from cds_service.errors import TooManyResources
 from cds_service.fhir import patients, references
 from cds_service.fhir.bundles import Resource, is_resource, opened
 from cds_service.fhir.deadline import step
+from cds_service.fhir.scan import AsSent, SentResource
 from cds_service.limits import MOST_CONTAINED, MOST_READ
 
 
@@ -34,7 +38,9 @@ class Availability(StrEnum):
 OBTAINED = frozenset({Availability.PREFETCHED, Availability.PARTIAL, Availability.EMPTY})
 
 
-Choice = Callable[[Sequence[Resource]], Sequence[Resource]]
+_QUOTE = ord('"')
+
+Choice = Callable[[Sequence[AsSent]], Sequence[AsSent]]
 """Picks some of a list of resources."""
 
 
@@ -47,7 +53,7 @@ class Chart:
     def __init__(
         self,
         patient_id: str,
-        by_type: Mapping[str, Sequence[Resource]],
+        by_type: Mapping[str, Sequence[AsSent]],
         availability: Mapping[str, Availability],
         sources: Sequence[object] = (),
         unreadable: Sequence[str] = (),
@@ -69,9 +75,10 @@ class Chart:
         self._chosen = 0
         self._by_type = by_type
         self._sources = sources
-        self._by_reference: dict[str, Resource] | None = None
+        self._by_reference: dict[str, AsSent] | None = None
         self._contained: tuple[Resource, dict[str, Resource]] = ({}, {})
         self._patient_reference = f"Patient/{patient_id}"
+        self._subject = msgspec.Raw(orjson.dumps({"reference": self._patient_reference}))
         self._patient_ids: frozenset[str] | None = None
         of_others = {key: Availability.OF_OTHERS for key, kind in (types or {}).items() if self._is_of_others(kind)}
         self.availability = MappingProxyType({**availability, **of_others})
@@ -86,11 +93,20 @@ class Chart:
         """Return the patient in context, if sent: by the id in context, else the only one there is, if it has no id."""
         sent = self._by_type.get("Patient", ())
         if len(sent) == 1 and patients.id_of(sent[0]) in ("", self.patient_id):
-            return sent[0]
-        return next((found for found in sent if patients.id_of(found) in self._ids()), None)
+            found: AsSent | None = sent[0]
+        else:
+            found = next((found for found in sent if patients.id_of(found) in self._ids()), None)
+        return None if found is None else _whole(found)
 
     def entries(self, kind: str, chosen: Choice | None = None) -> Sequence[Resource]:
         """Return the patient's resources of one type, as raw JSON, each once, though it may be sent under two keys.
+
+        Args and raises: as `sent` says.
+        """
+        return tuple(map(_whole, self.sent(kind, chosen)))
+
+    def sent(self, kind: str, chosen: Choice | None = None) -> Sequence[AsSent]:
+        """Return the patient's resources of one type as they were sent, each once.
 
         Args:
             chosen: picks those somebody needs. Asked first, for all at once: most of a chart is of no interest, and
@@ -99,24 +115,22 @@ class Chart:
         Raises:
             TooManyResources: more entries were chosen, of all types together, than are read for one call.
         """
-        found: dict[object, Resource] = {}
+        found: dict[object, AsSent] = {}
         resources = self._by_type.get(kind, ())
         step()
         if chosen:
             resources = chosen(resources)
             self.count_as_read(len(resources))
         for resource in resources:
-            step()
             if self.is_about_patient(resource):
-                identifier = resource.get("id")
-                found.setdefault(identifier if isinstance(identifier, str) and identifier else id(resource), resource)
+                found.setdefault(_identity(resource), resource)
             else:
                 self.foreign += 1
         return tuple(found.values())
 
     def about_patient(self, kind: str) -> Sequence[Resource]:
         """Return the patient's resources of one type for whoever looks at a call afterwards; nothing is counted."""
-        return tuple(resource for resource in self._by_type.get(kind, ()) if self.is_about_patient(resource))
+        return tuple(_whole(resource) for resource in self._by_type.get(kind, ()) if self.is_about_patient(resource))
 
     def count_as_read(self, number: int) -> None:
         """Count entries that somebody reads.
@@ -128,14 +142,14 @@ class Chart:
         if self._chosen > MOST_READ:
             raise TooManyResources(f"More than {MOST_READ:,} chart entries matter to the order")
 
-    def is_about_patient(self, resource: Resource) -> bool:
+    def is_about_patient(self, resource: AsSent) -> bool:
         """Tell whether a resource may be the patient's: its subject is this patient, or names nobody by reference."""
-        try:
-            if resource["subject"]["reference"] == self._patient_reference:  # what almost every entry says
-                return True
-        except (KeyError, TypeError):
-            pass
+        if isinstance(resource, SentResource) and resource.subject == self._subject:  # what almost every entry says
+            return True
+        step()
         reference = references.target(resource.get("subject") or resource.get("patient"))
+        if reference == self._patient_reference:
+            return True
         if not reference or reference.startswith("#"):
             return True
         kind, identifier = references.named(reference)
@@ -169,7 +183,8 @@ class Chart:
             found = self._contained_in(container)
             return found.get(reference[1:]) or found.get(reference)
         index = self._references()
-        return index.get(references.plain(reference)) or index.get("/".join(references.named(reference)))
+        target = index.get(references.plain(reference)) or index.get("/".join(references.named(reference)))
+        return None if target is None else _whole(target)
 
     def _contained_in(self, container: Resource) -> Mapping[str, Resource]:
         """Index what a resource contains, once for all references that it holds."""
@@ -183,7 +198,7 @@ class Chart:
             self._contained = (container, index)
         return index
 
-    def _references(self) -> dict[str, Resource]:
+    def _references(self) -> dict[str, AsSent]:
         """Index references when the first is resolved: most calls resolve none."""
         if self._by_reference is None:
             self._by_reference = {}
@@ -203,6 +218,20 @@ class Chart:
     def obtained(self, key: str) -> bool:
         """Tell whether a prefetch key was answered, if only with nothing."""
         return self.availability.get(key, Availability.ABSENT) in OBTAINED
+
+
+def _whole(resource: AsSent) -> Resource:
+    return resource.whole() if isinstance(resource, SentResource) else resource
+
+
+def _identity(resource: AsSent) -> object:
+    """Return what tells a resource from others of its type: its id, or for want of one, that it is another object."""
+    if isinstance(resource, SentResource):
+        written = bytes(resource.id)
+        if len(written) > 2 and written[0] == _QUOTE and b"\\" not in written:
+            return written
+    identifier = resource.get("id")
+    return orjson.dumps(identifier) if isinstance(identifier, str) and identifier else id(resource)
 
 
 _SHOWN_ID = re.compile(r"(?=.*\w)[\w.:|+=@~-]{1,64}", re.ASCII)

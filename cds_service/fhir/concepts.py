@@ -41,6 +41,11 @@ class Concept:
     code_unread: bool = False
 
     @property
+    def meaningless(self) -> bool:
+        """Return whether it has codes of systems we know only, and none that is in a value set."""
+        return self.coded and not (self.value_sets or self.coded_elsewhere or self.code_unread)
+
+    @property
     def recognition(self) -> Recognition:
         """Return how it was recognized, or why it was not."""
         if self.value_sets:

@@ -6,6 +6,7 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 _DATE = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})"
@@ -52,7 +53,13 @@ def parse(text: object) -> FhirDate | None:
     Understood beside FHIR's form: blanks around it and for the T, a zone without the colon (+0000), and a time without
     a zone, which is no more than its day. US dates are not, because they may as well be European ones.
     """
-    if not isinstance(text, str) or len(text) > _LONGEST or not (match := _DATE.fullmatch(text := text.strip())):
+    return _parsed(text) if isinstance(text, str) and len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=10_000)
+def _parsed(text: str) -> FhirDate | None:
+    """Read a date; each is asked for several times in a call, and in the next of its patient."""
+    if not (match := _DATE.fullmatch(text := text.strip())):
         return None
     year = int(match["year"])
     month, day = (int(match[part]) if match[part] else None for part in ("month", "day"))

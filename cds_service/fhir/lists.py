@@ -18,6 +18,7 @@ from cds_service.fhir.bundles import (
     links_of,
 )
 from cds_service.fhir.chart import Availability
+from cds_service.fhir.scan import AsSent, SentResource, plain
 
 _RANKS: Final = (
     Availability.ABSENT,
@@ -55,7 +56,7 @@ class Contents:
         broken: positions of entries that are no resources.
     """
 
-    resources: dict[str, list[Resource]] = field(default_factory=dict)
+    resources: dict[str, list[AsSent]] = field(default_factory=dict)
     states: dict[str, Availability] = field(default_factory=dict)
     broken: list[int] = field(default_factory=list)
 
@@ -107,18 +108,19 @@ def _read_bundle(bundle: Resource, expected: str, contents: Contents, levels: in
     if not isinstance(entries, list | None):
         contents.note(expected, Availability.FAILED)
         return
-    found: dict[str, list[Resource]] = {}
+    found: dict[str, list[AsSent]] = {}
     broken: list[int] = []
     for number, entry in enumerate(entries or (), start=1):
         try:
             resource = entry["resource"]
-            found[resource["resourceType"]].append(resource)  # what almost every entry is: one more of a type
+            kind = resource.resource_type if isinstance(resource, SentResource) else resource["resourceType"]
+            found[kind].append(resource)  # what almost every entry is: one more of a type
         except (KeyError, TypeError):
             if isinstance(entry, dict) and is_resource(resource := entry.get("resource")):
                 found[resource["resourceType"]] = [resource]
             else:
                 broken.append(number)
-    inner = [resource for kind in CONTAINERS for resource in found.pop(kind, ())]
+    inner = [plain(resource) for kind in CONTAINERS for resource in found.pop(kind, ())]
     failed = bool(found.pop("OperationOutcome", ())) and not all(map(_says_nothing_found, entries or ()))
     for kind, resources in found.items():
         contents.resources.setdefault(kind, []).extend(resources)
@@ -152,18 +154,18 @@ def _matched_types(bundle: Resource) -> Iterator[str]:
     """Yield the types of entries that were searched for, which a search says of those it only includes."""
     for entry in bundle.get("entry") or ():
         resource = entry.get("resource") if isinstance(entry, dict) else None
-        search = entry.get("search") if isinstance(entry, dict) else None
+        search = plain(entry.get("search")) if isinstance(entry, dict) else None
         if is_resource(resource) and not (isinstance(search, dict) and search.get("mode") == "include"):
             yield resource["resourceType"]
 
 
 def _says_nothing_found(entry: object) -> bool:
     """Return whether an entry is an outcome that tells of nothing found (V2), or none at all, rather than a failure."""
-    if not isinstance(entry, dict) or not isinstance(resource := entry.get("resource"), dict):
+    if not isinstance(entry, dict) or not is_resource(resource := entry.get("resource")):
         return True
-    if resource.get("resourceType") != "OperationOutcome":
+    if resource["resourceType"] != "OperationOutcome":
         return True
-    issues, search = resource.get("issue"), entry.get("search")
+    issues, search = resource.get("issue"), plain(entry.get("search"))
     severities = (
         [issue.get("severity") for issue in issues if isinstance(issue, dict)] if isinstance(issues, list) else []
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from cds_service.fhir import references
-from cds_service.fhir.bundles import Resource
+from cds_service.fhir.scan import AsSent
 from cds_service.fhir.shapes import listed
 from cds_service.fhir.statuses import word
 
@@ -17,13 +17,13 @@ _MOST_LINKS = 100
 """Links of one Patient that are followed."""
 
 
-def id_of(resource: Resource) -> str:
+def id_of(resource: AsSent) -> str:
     """Return the id of a resource, or "" when it has none."""
     identifier = resource.get("id")
     return identifier.strip() if isinstance(identifier, str) else ""
 
 
-def ids(patient_id: str, sent: Iterable[tuple[Resource, str]]) -> frozenset[str]:
+def ids(patient_id: str, sent: Iterable[tuple[AsSent, str]]) -> frozenset[str]:
     """Return the ids under which a patient is known: that in context, and those of records merged with it.
 
     Args:
@@ -44,7 +44,7 @@ def ids(patient_id: str, sent: Iterable[tuple[Resource, str]]) -> frozenset[str]
     return frozenset(found)
 
 
-def _merged_with(resource: Resource) -> set[str]:
+def _merged_with(resource: AsSent) -> set[str]:
     links = listed(resource.get("link"))[:_MOST_LINKS]
     others = (references.target(link.get("other")) for link in links if word(link.get("type")) in _SAME_PERSON)
     return {references.named(other)[1] for other in others} - {""}

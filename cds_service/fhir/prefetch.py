@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from cds_service.fhir import lists
-from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Availability, Chart
 from cds_service.fhir.fetch import Fetched
 from cds_service.fhir.outcomes import FetchOutcome
+from cds_service.fhir.scan import AsSent
 
 
 def gather(
@@ -32,7 +32,7 @@ def gather(
     """
     fetched = fetched or Fetched()
     values = {**prefetch, **fetched.values}
-    by_type: dict[str, list[Resource]] = {}
+    by_type: dict[str, list[AsSent]] = {}
     unreadable: list[str] = []
     of_keys: dict[str, Availability] = {}
     elsewhere: dict[str, Availability] = {}

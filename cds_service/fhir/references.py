@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+
+from cds_service.fhir.scan import AsSent
 
 _BARE = re.compile(r"(?:\S+/)?[A-Z][A-Za-z]+/[^/\s]+(?:/_history/\S+)?|urn:uuid:\S+")
 _URN = "urn:uuid:"
@@ -46,7 +47,7 @@ def named(reference: str) -> tuple[str, str]:
     return path.rpartition("/")[2], identifier
 
 
-def names(resource: dict[str, Any], full_url: str) -> tuple[str, ...]:
+def names(resource: AsSent, full_url: str) -> tuple[str, ...]:
     """Return the references by which a resource of a Bundle is found: `Type/id`, and the full URL of its entry."""
     identifier = resource.get("id")
     own = (

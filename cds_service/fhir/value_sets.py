@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from cds_service.fhir.chart_text import plain_line
 from cds_service.fhir.code_tables import CodeTable
 from cds_service.fhir.concepts import Concept, NoWords, Words
 from cds_service.fhir.deadline import step
-from cds_service.fhir.shapes import Codings, coded_parts, concept_in, present
-from cds_service.fhir.systems import KNOWN, LONGEST_CODE, canonical, categories, plain, says_absent
-from cds_service.limits import LONGEST_WORDS, MOST_CODINGS, MOST_READ
+from cds_service.fhir.scan import AsSent, SentResource
+from cds_service.fhir.shapes import Codings, coded_parts, present
+from cds_service.fhir.systems import KNOWN, canonical, categories, plain, says_absent
+from cds_service.limits import LONGEST_WORDS, MOST_READ
 
 _SEMANTIC_TAG = re.compile(r"\s*\((?:finding|disorder|procedure|regime/therapy|body structure)\)$")
 # Bounds of the memory that look-ups may take, whatever callers send.
 _REMEMBERED = 20_000
 _LONGEST_WORDS = 200
 _MOST_CODINGS = 10
-_MOST_SYSTEMS = 20
+_LONGEST_FORM = 500
 _LONGEST_ICD_CODE = 8
 _SEVENTH_CHARACTER = 6
 _NOTHING: frozenset[str] = frozenset()
@@ -51,8 +53,7 @@ class ValueSets:
         self._categories: dict[tuple[str, str], set[str]] = {}
         self._words: dict[str, set[str]] = {}
         self._standard: dict[tuple[str, str], set[str]] = {}
-        self._meaningless: dict[str, dict[str, bool]] = {}
-        self._silent: dict[tuple[object, object], tuple[object, object]] = {}
+        self._by_form: dict[bytes, Concept] = {}
         self._remembered: dict[tuple[object, Codings], Concept] = {}
         self.displays: dict[str, dict[tuple[str, str], str]] = {}
         self._known = set(KNOWN)
@@ -101,84 +102,33 @@ class ValueSets:
             found |= table.value_sets(key)
         return frozenset(found) if found or table is not None or name in self._known else None
 
-    def means_nothing(self, concept: object) -> bool:
-        """Tell whether a concept is coded in systems we know, and by no code that is in a value set.
-
-        The answer for most of a chart, found without looking at its words.
-        """
-        codings = concept_in(concept).get("coding")
-        if not isinstance(codings, list) or not 0 < len(codings) <= MOST_CODINGS:
-            return False
-        return all(map(self._code_means_nothing, codings))
-
-    def meaningful(self, resources: Sequence[Mapping[str, Any]]) -> list[Any]:
+    def meaningful(self, resources: Sequence[AsSent]) -> list[AsSent]:
         """Return the resources whose code may mean something: one look-up for each of the others.
 
         Ends when it has more than are read for one call: whoever asks then refuses them.
         """
-        meaningless = self._meaningless
-        kept = []
-        for resource in resources:
-            try:
-                (coding,) = resource["code"]["coding"]
-                if meaningless[coding["system"]][coding["code"]]:
-                    continue
-            except (KeyError, TypeError, ValueError):  # a code met for the first time, several, none, or something else
-                if self.means_nothing(resource.get("code")):
-                    continue
-            kept.append(resource)
-            if len(kept) > MOST_READ:
-                break
-        return kept
+        return [*islice((one for one in resources if not self.of_sent(one).meaningless), MOST_READ + 1)]
 
-    def telling(self, resources: Sequence[Mapping[str, Any]]) -> list[Any]:
+    def telling(self, resources: Sequence[AsSent]) -> list[AsSent]:
         """Return the resources whose code, or whose words, may say something: one look-up for each of the others.
 
         Ends when it has more than are read for one call, as above.
         """
-        silent = self._silent
-        kept = []
-        for resource in resources:
-            try:
-                concept = resource["code"]
-                (coding,) = concept["coding"]
-                if silent[coding["system"], coding["code"]] == (coding.get("display"), concept.get("text")):
-                    continue
-            except (AttributeError, KeyError, TypeError, ValueError):  # as above
-                pass
-            if not self.says_nothing(resource.get("code")):
-                kept.append(resource)
-                if len(kept) > MOST_READ:
-                    break
-        return kept
+        return [*islice((one for one in resources if not self.says_nothing(self.of_sent(one))), MOST_READ + 1)]
 
-    def says_nothing(self, concept: object) -> bool:
-        """Tell whether a concept means nothing, and its words are in no word list either."""
-        read = self.of_concept(concept)
-        if not read.coded or read.value_sets or not self._lexicon.telling.isdisjoint(read.said):
-            return False
-        self._remember_silent(concept)
-        return True
+    def says_nothing(self, concept: Concept) -> bool:
+        """Return whether a concept has a known code that is in no value set, and no words that tell anything."""
+        return concept.coded and not concept.value_sets and self._lexicon.telling.isdisjoint(concept.said)
 
-    def _remember_silent(self, concept: Any) -> None:
-        """Remember a concept of one short coding by its code and its words."""
-        text, key = coded_parts(concept)
-        if len(key) == 1 and isinstance(key[0][1], str) and len(self._silent) < _REMEMBERED and _is_short(text, key):
-            system, code, display = key[0]
-            self._silent[system, code] = (display, text)
-
-    def _code_means_nothing(self, coding: object) -> bool:
-        if not isinstance(coding, dict):
-            return False
-        system, code = coding.get("system"), coding.get("code")
-        found = self.of_code(system, code)
-        if found is None or not isinstance(system, str) or not isinstance(code, str):
-            return False
-        if system in self._meaningless or len(self._meaningless) < _MOST_SYSTEMS:
-            codes = self._meaningless.setdefault(system, {})
-            if len(codes) < _REMEMBERED and len(code) <= LONGEST_CODE:
-                codes[code] = not found
-        return not found
+    def of_sent(self, resource: AsSent) -> Concept:
+        """Read the code of a resource; of one that was only looked at, by its JSON, which comes again and again."""
+        form = bytes(resource.code) if isinstance(resource, SentResource) else b""
+        known = self._by_form.get(form)
+        if known is None:
+            known = self.of_concept(resource.get("code"))
+            if 0 < len(form) <= _LONGEST_FORM and len(self._by_form) < _REMEMBERED:
+                self._by_form[form] = known
+        return known
 
     def of_concept(self, concept: object) -> Concept:
         """Read a CodeableConcept, or what was sent in its place, whatever that is.

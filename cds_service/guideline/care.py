@@ -11,6 +11,7 @@ from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
 from cds_service.fhir.concepts import Concept
 from cds_service.fhir.dates import FhirDate
+from cds_service.fhir.scan import AsSent, plain
 from cds_service.fhir.shapes import in_r4, listed
 from cds_service.fhir.statuses import is_true, word
 from cds_service.fhir.value_sets import ValueSets
@@ -20,6 +21,7 @@ from cds_service.guideline.orders import OrderKinds
 from cds_service.limits import MOST_COMPONENTS
 
 _READ_PROCEDURE = ("status", "code", "bodySite", "performedDateTime", "performedPeriod")
+_PERFORMED = ("performedDateTime", "performedPeriod")
 _READ_REQUEST = ("status", "intent", "code", "doNotPerform")
 _READ_PLAN = ("status", "intent", "category", "activity")
 _PLAN_LISTS = ("category", "activity")
@@ -78,7 +80,7 @@ def read(chart: Chart, value_sets: ValueSets, sought: CareSought, drafts: Iterab
     return reader.found
 
 
-_Dated = tuple[str, Resource]
+_Dated = tuple[str, AsSent]
 """A therapy with its date as written, which is enough to find the latest."""
 
 
@@ -109,15 +111,18 @@ class _Reader:
 
         Words count only for a procedure without a code of a known system, because histories are long and coded.
         """
-        for sent in chart.entries("Procedure", self._value_sets.meaningful):
-            resource = in_r4(sent)
-            status = word(resource.get("status"))
-            concept = self._value_sets.of_concept(resource.get("code"))
-            if status not in ("completed", "in-progress"):
-                self.found.lost += unread_status(resource) if concept.value_sets else []
+        for sent in chart.sent("Procedure", self._value_sets.meaningful):
+            concept = self._value_sets.of_sent(sent)
+            status = word(sent.get("status"))
+            done = status in ("completed", "in-progress")
+            if done and self.was_tried(concept) and (when := _written(*map(sent.get, _PERFORMED))):
+                yield when, sent
                 continue
-            if self.was_tried(concept):
-                yield _written(resource.get("performedDateTime"), resource.get("performedPeriod")), resource
+            resource = in_r4(plain(sent))
+            if not done:
+                self.found.lost += unread_status(resource) if concept.value_sets else []
+            elif self.was_tried(concept):
+                yield _written(*map(resource.get, _PERFORMED)), resource
             elif status == "completed" and self._sought.treatment in concept.value_sets:
                 self._keep(resource, _READ_PROCEDURE, self.found.treated)
             elif status == "completed" and (kind := self._sought.kinds.kind_of(concept)):
@@ -157,7 +162,7 @@ class _Reader:
         """Keep the latest therapy, because one is enough to say that care was tried."""
         if therapies:
             latest = max(written for written, _ in therapies)
-            resource = max((found for written, found in therapies if written == latest), key=reference_to)
+            resource = max((in_r4(plain(found)) for written, found in therapies if written == latest), key=reference_to)
             names = _READ_PROCEDURE if resource["resourceType"] == "Procedure" else _READ_REQUEST
             self._keep(resource, names, self.found.care_tried)
 
@@ -210,7 +215,7 @@ def _written(when: object, period: object = None) -> str:
     return when if isinstance(when, str) else ""
 
 
-def _begun(plans: Sequence[Resource]) -> Sequence[Resource]:
+def _begun(plans: Sequence[AsSent]) -> Sequence[AsSent]:
     return [plan for plan in plans if word(plan.get("status")) in ("active", "completed", "on-hold")]
 
 

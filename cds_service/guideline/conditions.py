@@ -12,6 +12,7 @@ from cds_service.fhir.chart import Chart, reference_to
 from cds_service.fhir.chart_text import plain_line
 from cds_service.fhir.concepts import Concept
 from cds_service.fhir.dates import FhirDate
+from cds_service.fhir.scan import AsSent, SentResource, plain
 from cds_service.fhir.shapes import concept_in, listed, present
 from cds_service.fhir.statuses import word
 from cds_service.fhir.value_sets import ValueSets
@@ -54,10 +55,10 @@ def read(chart: Chart, value_sets: ValueSets, today: date) -> ConditionsRead:
     found = ConditionsRead()
     if chart.patient is not None:
         found.lost += lost_elements(chart.patient, elements.read(chart.patient, ("birthDate",)).lost)
-    entries = chart.entries("Condition")
+    entries = chart.sent("Condition")
     telling = value_sets.telling(entries)
     chart.count_as_read(len(telling))
-    for resource in telling:
+    for resource in map(plain, telling):
         if not counts(resource, today):
             continue
         concept = value_sets.of_concept(resource.get("code"))
@@ -69,8 +70,25 @@ def read(chart: Chart, value_sets: ValueSets, today: date) -> ConditionsRead:
         found.lost += lost_elements(resource, read_problem.unread)
     if len(telling) < len(entries):
         told = {id(resource) for resource in telling}
-        found.unrelated = sum(id(resource) not in told and _counts_unread(resource, today) for resource in entries)
+        found.unrelated = _counted((resource for resource in entries if id(resource) not in told), today)
     return found
+
+
+def _counted(conditions: Iterable[AsSent], today: date) -> int:
+    """Return how many conditions that say nothing count: the statuses of a chart are the same few."""
+    known: dict[tuple[bytes, bytes, bytes], bool | None] = {}
+    number = 0
+    for resource in conditions:
+        if not isinstance(resource, SentResource):
+            number += _counts_unread(resource, today)
+            continue
+        form = (bytes(resource.clinical_status), bytes(resource.verification_status), bytes(resource.category))
+        if form not in known:
+            stated = statuses.clinical(resource.get("clinicalStatus")) != frozenset()
+            known[form] = _counts_unread(resource.whole(), today) if stated else None
+        counts_by_status = known[form]
+        number += _counts_unread(resource.whole(), today) if counts_by_status is None else counts_by_status
+    return number
 
 
 def _counts_unread(resource: Resource, today: date) -> bool:

@@ -9,6 +9,7 @@ from cds_service.fhir import elements
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart
 from cds_service.fhir.concepts import Concept
+from cds_service.fhir.scan import AsSent
 from cds_service.fhir.shapes import in_r4
 from cds_service.fhir.statuses import word
 from cds_service.fhir.value_sets import ValueSets
@@ -42,7 +43,7 @@ def read(chart: Chart, value_sets: ValueSets) -> MedicationsRead:
     return found
 
 
-def _perhaps_active(requests: Sequence[Resource]) -> Sequence[Resource]:
+def _perhaps_active(requests: Sequence[AsSent]) -> Sequence[AsSent]:
     """Leave out requests that are over; one without a readable status is kept, and named."""
     return [request for request in requests if word(request.get("status")) in ("", "active")]
 

@@ -11,6 +11,7 @@ from cds_service.fhir import dates, elements
 from cds_service.fhir.bundles import Resource
 from cds_service.fhir.chart import Chart, reference_to
 from cds_service.fhir.dates import FhirDate
+from cds_service.fhir.scan import AsSent
 from cds_service.fhir.shapes import concept_in, listed
 from cds_service.fhir.statuses import word
 from cds_service.fhir.systems import LOINC, plain
@@ -69,7 +70,7 @@ def read(chart: Chart, value_sets: ValueSets, scale: Scale, spans: Sequence[Wind
     read_scores = ScoresRead()
     earliest = min(first for first, _ in spans).isoformat()
 
-    def may_matter(resources: Sequence[Resource]) -> Sequence[Resource]:
+    def may_matter(resources: Sequence[AsSent]) -> Sequence[AsSent]:
         """Leave out old observations, by comparing dates as text, and those that are not scores."""
         recent = [
             resource

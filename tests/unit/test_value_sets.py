@@ -10,7 +10,7 @@ import simple_icd_10_cm
 from fhir.resources.R4B.valueset import ValueSet
 
 from cds_service.errors import KnowledgeError
-from cds_service.fhir import value_set_files
+from cds_service.fhir import scan, value_set_files, value_sets
 from cds_service.fhir.systems import CPT, ICD_10_CM, LOINC, SNOMED_CT
 from hooks.dry_needling import GUIDELINE, regions
 
@@ -251,19 +251,28 @@ def test_a_filter_without_a_display_stands_for_itself(tmp_path):
 def test_what_means_nothing_is_known_without_reading_its_words(concept, nothing):
     loaded = value_set_files.load(FOLDER)
     resources = [{"code": concept}, {"code": concept, "id": "again"}]
+    looked_at = looked_at_in_place({"resourceType": "Procedure", "code": concept})
     for _ in range(2):  # the second time from memory
-        assert loaded.means_nothing(concept) is nothing
+        assert loaded.of_concept(concept).meaningless is nothing
         assert loaded.meaningful(resources) == ([] if nothing else resources)
+        assert loaded.meaningful([looked_at]) == ([] if nothing else [looked_at])
     assert loaded.meaningful([{}]) == [{}]  # without a code, whoever reads it decides
 
 
-def test_the_memory_of_codes_is_bounded():
+def looked_at_in_place(resource):
+    sent = {"prefetch": {"x": {"resourceType": "Bundle", "entry": [{"resource": resource}]}}}
+    return scan.read(orjson.dumps(sent))["prefetch"]["x"]["entry"][0]["resource"]
+
+
+def test_the_memory_of_codes_is_bounded(monkeypatch):
     loaded = value_set_files.load(FOLDER)
-    for number in range(100):
-        assert loaded.means_nothing({"coding": [{"system": ICD_10_CM + "/" * number, "code": "J30.2"}]})
-        assert loaded.means_nothing({"coding": [{"system": ICD_10_CM, "code": f"J{number:02}"}]})
-    assert len(loaded._meaningless) <= 20
-    assert len(loaded._meaningless[ICD_10_CM]) <= 101
+    codes = [{"coding": [{"system": ICD_10_CM, "code": f"J{number:02}"}]} for number in range(100)]
+    codes += [{"coding": [{"system": ICD_10_CM, "code": "J30.2"}], "text": "x" * 1000}]
+    monkeypatch.setattr(value_sets, "_REMEMBERED", 50)
+    for code in codes * 2:
+        assert loaded.meaningful([looked_at_in_place({"resourceType": "Procedure", "code": code})]) == []
+    assert len(loaded._by_form) == 50
+    assert all(len(form) < 500 for form in loaded._by_form)
 
 
 @pytest.mark.parametrize(
@@ -285,8 +294,8 @@ def test_the_memory_of_codes_is_bounded():
 def test_what_says_nothing_is_known_by_its_code_and_its_words(concept, silent, knowledge):
     quiet = {"coding": [{"system": ICD_10_CM, "code": "J30.2", "display": "Hay fever"}]}
     for _ in range(2):  # the second time from memory, and after the same code with other words
-        assert knowledge.value_sets.says_nothing(concept) is silent
-        assert knowledge.value_sets.says_nothing(quiet)
+        assert knowledge.value_sets.says_nothing(knowledge.value_sets.of_concept(concept)) is silent
+        assert knowledge.value_sets.says_nothing(knowledge.value_sets.of_concept(quiet))
         asked = [{"code": quiet}, {"code": concept}, {}]
         assert knowledge.value_sets.telling(asked) == ([{}] if silent else [{"code": concept}, {}])
 
