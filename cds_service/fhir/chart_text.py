@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+import orjson
+
 _HIDDEN = ("Cc", "Cf")
 """Unicode categories: controls such as NUL and ESC, and formats such as bidirectional overrides and zero widths."""
 
@@ -28,10 +30,11 @@ def _visible(line: str) -> str:
 
 def hides_characters(value: Any) -> bool:
     """Return whether any text of a resource holds control or format characters; tabs and line ends do no harm."""
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    if text.isprintable() and ("\\" not in text or value is text):
+        return False
     if isinstance(value, str):
-        return not value.isprintable() and any(
-            unicodedata.category(character) in _HIDDEN for character in value if character not in _LINES
-        )
+        return any(unicodedata.category(character) in _HIDDEN for character in value if character not in _LINES)
     if isinstance(value, dict):
         return any(hides_characters(part) for item in value.items() for part in item)
     return isinstance(value, list) and any(map(hides_characters, value))

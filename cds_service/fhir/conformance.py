@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import blake2b
-from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -57,9 +56,8 @@ _LONGEST_PATH = 12
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
 """What models raise for odd data beside a ValidationError, such as KeyError for a resource type there is not."""
 
-_WORDS = re.compile(rb'("(?:code|display|onsetString|text|unit|valueString|version)":)"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*"')
-"""Words and codes in ASCII. Models take them all as long as they are plain, so a form is the same whatever they say."""
-_KEY: Final = itemgetter(1)
+_WORDS = re.compile(rb'("(?:code|display|onsetString|text|unit|valueString|version)":)"([^"\\]+)"')
+"""Words and codes. Models take them all as long as they are plain, so a form is the same whatever they say."""
 
 _known: dict[bytes, tuple[Path, ...]] = {}
 _left: ContextVar[list[int] | None] = ContextVar("left", default=None)
@@ -92,7 +90,7 @@ def faults(kind: str, elements: Mapping[str, Any]) -> tuple[Path, ...]:
     written = orjson.dumps([kind, elements])
     if len(written) > _MOST_BYTES:
         return ()
-    form = blake2b(_WORDS.sub(_KEY, written), digest_size=16).digest()
+    form = blake2b(_WORDS.sub(_without_plain_words, written), digest_size=16).digest()
     found = _known.get(form)
     if found is None:
         try:
@@ -102,6 +100,12 @@ def faults(kind: str, elements: Mapping[str, Any]) -> tuple[Path, ...]:
         if len(_known) < MOST_FORMS and len(found) <= _MOST_FAULTS:
             _known[form] = found
     return found
+
+
+def _without_plain_words(match: re.Match[bytes]) -> bytes:
+    words = match[2].decode()
+    plain = words.isprintable() and "  " not in words and words == words.strip()
+    return match[1] if plain else match[0]
 
 
 class _Spent(Exception):

@@ -15,6 +15,9 @@ from cds_service.limits import MOST_CONTAINERS, MOST_VALUES
 from cds_service.protocol.decoding import MAX_NESTING, decode, nesting_exceeds
 
 _ABSENT: Final = Raw()
+SMALL = 8192
+"""Bytes of a request that is decoded at once: to look at its few entries first would take longer."""
+
 _LEVELS_ABOVE: Final = 5
 """Objects and arrays around an entry's resource: the request, its prefetch, a Bundle, its entries and one of them."""
 
@@ -109,7 +112,7 @@ def read(body: bytes) -> dict[str, Any]:
         CdsError: as `decode` says.
     """
     plain = body.removeprefix(codecs.BOM_UTF8)
-    if len(plain) > MOST_VALUES and _may_hold_too_much(plain):
+    if len(plain) < SMALL or (len(plain) > MOST_VALUES and _may_hold_too_much(plain)):
         return decode(body)
     try:
         plain.decode()  # nobody looks at the texts that are passed over

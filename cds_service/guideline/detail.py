@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 BUDGET: Final = {
@@ -176,6 +177,7 @@ def _say_seen(detail: Detail, seen: Sequence[Line]) -> None:
     detail.say(f"**Not seen:** {'; '.join(named)}.")
 
 
+@lru_cache(maxsize=4096)
 def count(text: str) -> int:
     """Count the words of a text: parts between spaces with a letter or digit, without link targets.
 

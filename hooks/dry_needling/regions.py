@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 from cds_service.guideline.findings import Concept, Problem
@@ -75,11 +76,13 @@ def named(concepts: Iterable[Concept], *, unclear: bool = False) -> Regions:
     """
     found = NONE
     for concept in concepts:
-        for name in concept.said:
-            found |= _BY_WORDS.get(name, NONE)
-        if not unclear and _HIP_WORDS in concept.said:
-            found |= {Region.HIP_AND_BUTTOCK}
+        found |= _named(concept.said, unclear=unclear)
     return found
+
+
+def _named(said: frozenset[str], *, unclear: bool = False) -> Regions:
+    found = _of(said, _BY_WORDS)
+    return found | {Region.HIP_AND_BUTTOCK} if _HIP_WORDS in said and not unclear else found
 
 
 def of_sites(sites: Iterable[Concept], *, unclear: bool = False) -> Regions:
@@ -101,12 +104,16 @@ def of_problem(problem: Problem, placed: Regions = NONE) -> Regions:
         problem: the entry.
         placed: the regions of the order.
     """
-    sites = of_sites(problem.sites)
-    ours = recognized(problem)
+    return _placed(recognized(problem), problem.concept.said, of_sites(problem.sites), placed)
+
+
+@lru_cache(maxsize=10_000)
+def _placed(ours: frozenset[str], said: frozenset[str], sites: Regions, placed: Regions) -> Regions:
+    """Return the regions of an entry of our value sets, whose words match these lists: the same few again and again."""
     if not ours:
-        return sites | named((problem.concept,))
+        return sites | _named(said)
     if (LOW_BACK_PAIN & ours <= SITE_NOT_STATED and SITE_NOT_STATED & ours) or FACET_PAIN & ours:
-        own = sites or named((problem.concept,))
+        own = sites or _named(said)
         if own and Region.LOW_BACK not in own:
             return own
         if SITE_NOT_STATED & ours and placed and Region.LOW_BACK not in placed:
@@ -116,7 +123,8 @@ def of_problem(problem: Problem, placed: Regions = NONE) -> Regions:
 
 def recognized(problem: Problem) -> frozenset[str]:
     """Return the value sets of an entry that mean something to this guideline."""
-    return problem.concept.value_sets - NO_MEANING
+    found = problem.concept.value_sets
+    return found if found.isdisjoint(NO_MEANING) else found - NO_MEANING
 
 
 def _of(names: Iterable[str], regions: dict[str, Regions]) -> Regions:

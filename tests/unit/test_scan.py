@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import orjson
 import pytest
 from hypothesis import given
@@ -19,6 +21,13 @@ from tests.charts import bundle, code, condition, needling, request, score
 
 CALLS = sorted(FIXTURES.glob("calls/*/request.json"))
 DAY = TODAY.date()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scan, "SMALL", 0)
+        yield
 
 
 def whole(value):
@@ -101,7 +110,7 @@ def replaced(value, path, odd):
 
 @given(st.sampled_from(list(places(SENT))), ODD)
 def test_a_mutated_request_is_read_and_answered_as_if_it_were_decoded_whole(registry, path, odd):
-    body = orjson.dumps(replaced(SENT, path, odd))
+    body = json.dumps(replaced(SENT, path, odd)).encode()  # orjson writes no large numbers
     assert read(scan.read, body) == read(decode, body)
     with pytest.MonkeyPatch.context() as patch:
         assert answered(registry, body, patch, scan.read) == answered(registry, body, patch, decode)

@@ -260,7 +260,9 @@ def test_what_means_nothing_is_known_without_reading_its_words(concept, nothing)
 
 
 def looked_at_in_place(resource):
-    sent = {"prefetch": {"x": {"resourceType": "Bundle", "entry": [{"resource": resource}]}}}
+    """Return a resource of a request that is large enough to be looked at only."""
+    unread = [{}] * scan.SMALL
+    sent = {"prefetch": {"x": {"resourceType": "Bundle", "entry": [{"resource": resource}, *unread]}}}
     return scan.read(orjson.dumps(sent))["prefetch"]["x"]["entry"][0]["resource"]
 
 
