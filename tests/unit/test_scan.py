@@ -44,7 +44,7 @@ def read(reader, body: bytes):
         found = whole(reader(body))
     except CdsError as error:
         return type(error)
-    return found | {"prefetch": found.get("prefetch")} if reader is decode else found
+    return found | {"prefetch": found.get("prefetch")}
 
 
 def answered(registry, body: bytes, monkeypatch, reader):
