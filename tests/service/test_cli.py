@@ -58,7 +58,7 @@ def test_call_prints_the_response_as_json():
 def test_call_explains_orders_findings_and_every_rule():
     output = run("call", "--explain", "--today", "2026-11-23", CASE).output
     assert "Why: dry-needling, as of 2026-11-23, knowledge 2.0.0+" in output
-    needling = "Needle insertion without injection, 1 or 2 muscles (ServiceRequest/needling)"
+    needling = "Dry needling, 1 or 2 muscles (ServiceRequest/needling)"
     assert f"  {needling}: considered as dry needling" in output
     assert "  conditions: sent\n  painScores: none on file\n" in output
     assert f"{needling}: rule R1 (not recommended chronic lbp)\nBecause:\n  ordered: dry needling\n" in output
