@@ -52,7 +52,7 @@ def read(resource: Resource, names: Sequence[str]) -> Reading:
         value = shaped.get(name)
         if value is None:
             continue
-        if _has_too_many_codings(value):
+        if has_too_many_codings(value):
             lost.append(f"{name}.coding")
             continue
         understood = _understood(name, value)
@@ -75,7 +75,7 @@ def read(resource: Resource, names: Sequence[str]) -> Reading:
     return Reading(kept, tuple(dict.fromkeys(lost)))
 
 
-def _has_too_many_codings(value: object) -> bool:
+def has_too_many_codings(value: object) -> bool:
     """Return whether a concept has codings beyond those that are read."""
     codings = value.get("coding") if isinstance(value, dict) else None
     return isinstance(codings, list) and len(codings) > MOST_CODINGS

@@ -82,7 +82,7 @@ class Drafts:
         seen: all drafts with their outcomes, for the trace.
         unreadable: entries that are not resources, and orders with more content than is read.
         unmatched_selections: how many selections match no draft order.
-        without_code: how many draft orders have neither a code nor words that can be read.
+        without_code: how many draft orders have no code or words that can be read, or more codes than are read.
     """
 
     orders: tuple[Draft, ...] = ()
@@ -137,9 +137,12 @@ def read(
             seen.append(SeenDraft(entry, "no order: not to be performed, or already over"))
             continue
         active.append(resource)
-        without_code += concept.empty
         kind = kinds.kind_of(concept)
-        if not kind:
+        cut_short = not kind and elements.has_too_many_codings(resource.get("code"))
+        without_code += concept.empty or cut_short
+        if cut_short:
+            seen.append(SeenDraft(entry, f"not what this guideline is about, by the first {MOST_CODINGS} codings"))
+        elif not kind:
             seen.append(SeenDraft(entry, "not what this guideline is about"))
         elif selections is not None and selected.isdisjoint(names):
             seen.append(SeenDraft(entry, "not selected"))
@@ -223,13 +226,27 @@ def _codes(order: Resource) -> Iterator[tuple[str, str]]:
             yield system, code
 
 
-def findings(draft: Draft, chart: Chart, value_sets: ValueSets, today: date) -> OrderFindings:
-    """Return the findings of an order, with its reasons resolved in the chart."""
+def encounter_of(context: str) -> str:
+    """Return the encounter named by a call's context, as `Type/id` like those of resources, or ""."""
+    kind, identifier = references.named(context)
+    return f"{kind or 'Encounter'}/{identifier}" if identifier else ""
+
+
+def findings(draft: Draft, chart: Chart, value_sets: ValueSets, today: date, encounter: str = "") -> OrderFindings:
+    """Return the findings of an order, with its reasons resolved in the chart.
+
+    Args:
+        draft: the order.
+        chart: where its reasons are looked up.
+        value_sets: the guideline's.
+        today: the evaluation date.
+        encounter: the visit of an order that names none.
+    """
     order = in_r4(draft.resource)
     sites = tuple(value_sets.of_concept(site) for site in listed(order.get("bodySite"))[:MOST_REASONS])
     reasons = tuple(_reasons(draft.entry, order, chart, value_sets, today))
-    encounter = reference_in(order.get("encounter"))
-    return OrderFindings(draft.entry, draft.kind, draft.concept, sites, reasons, encounter)
+    visit = reference_in(order.get("encounter")) or encounter
+    return OrderFindings(draft.entry, draft.kind, draft.concept, sites, reasons, visit)
 
 
 def _reasons(entry: Entry, order: Resource, chart: Chart, value_sets: ValueSets, today: date) -> Iterator[Problem]:

@@ -55,7 +55,8 @@ def advise(
         PrefetchMissing: an order cannot be decided, because what it needs is not available (conformance P2).
         TooManyResources: there are more orders and chart entries than can be evaluated in time.
     """
-    decided = decide_orders(guideline, Sources(read, chart, knowledge, today)) if read.orders else ()
+    encounter = drafts.encounter_of(request.context.encounter_id or "")
+    decided = decide_orders(guideline, Sources(read, chart, knowledge, today, encounter)) if read.orders else ()
     return Guidance(
         advice=cards.compose(request, decided, knowledge, today),
         orders=sum(bool(order.kind) for order in read.orders),
@@ -85,7 +86,7 @@ def decide_orders(guideline: Guideline[Any], sources: Sources) -> tuple[Decided,
     decided = []
     for draft in orders:
         step()
-        order = drafts.findings(draft, sources.chart, sources.value_sets, sources.today)
+        order = drafts.findings(draft, sources.chart, sources.value_sets, sources.today, sources.encounter)
         found = Findings(order, in_chart)
         assessment = guideline.assess(found, sources.today)
         if not assessment.decides_alone:

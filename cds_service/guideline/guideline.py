@@ -23,12 +23,17 @@ PROBLEM_LIST = "conditions"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The input of a guideline in one call: draft orders, chart, knowledge and date."""
+    """The input of a guideline in one call: draft orders, chart, knowledge and date.
+
+    Attributes:
+        encounter: the visit in which the call is made, as `Type/id`, or "".
+    """
 
     drafts: Drafts
     chart: Chart
     knowledge: Knowledge
     today: date
+    encounter: str = ""
 
     @property
     def value_sets(self) -> ValueSets:

@@ -123,6 +123,11 @@ OLD, RECENT = {"onsetDateTime": "2024-05-01"}, {"onsetDateTime": "2026-11-10"}
             [chronic(), condition("Q76.49", code=code("icd", "Q76.49", display="Lumbar rib"))],
         ),
         (
+            "so do our words for a code of ours on one that is not",
+            "R12",
+            [chronic(), condition("Q76.49", code=code("icd", "Q76.49", display="Low back pain"))],
+        ),
+        (
             "an old lumbar fracture does not",
             "R1",
             [
@@ -134,6 +139,9 @@ OLD, RECENT = {"onsetDateTime": "2024-05-01"}, {"onsetDateTime": "2026-11-10"}
         ),
         ("degenerative disease does not", "R1", [chronic(), condition("M51.369")]),
         ("radiculopathy by code", "R4", [chronic(), condition("M54.16")]),
+        ("radiculopathy by a code that names no site", "R4", [chronic(), condition("M54.10")]),
+        ("disc degeneration with back pain only", "R1", [condition("M51.360", **OLD)]),
+        ("disc degeneration with leg pain too", "R4", [condition("M51.362", **OLD)]),
         ("radiculopathy alone, duration unknown", "R4", [condition("M54.16")]),
         ("radiculopathy with a recent onset", "R7", [condition("M54.16", **RECENT)]),
         ("nerve-root words on any entry", "R4", [chronic(), words("Ischialgie links")]),
@@ -311,6 +319,27 @@ REASON = {"lbp": code("icd", "M54.50"), "neck": code("icd", "M54.2"), "other": c
 )
 def test_reason_and_site_of_the_order(why, expected, elements, conditions, registry):
     assert rule(registry, *conditions, sent_order=order(**elements)) == expected
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        ("e1", "R4"),
+        ("Encounter/e1", "R4"),
+        ("https://x.example/Encounter/e1/_history/2", "R4"),
+        ("e2", "R1"),
+        (None, "R1"),
+    ],
+)
+@pytest.mark.parametrize("named", ["", "Encounter/e1", "Encounter/e3"])
+def test_a_diagnosis_of_the_visit_in_which_the_order_is_written_counts(context, expected, named, registry):
+    """The visit is the order's own; of an order that names none, the one that the call is made in."""
+    of_visit = condition("M54.16", encounter={"reference": "Encounter/e1"}, **VISIT)
+    del of_visit["clinicalStatus"]
+    sent = request(chronic(), of_visit, order=order(**({"encounter": {"reference": named}} if named else {})))
+    sent["context"]["encounterId"] = context
+    own = {"Encounter/e1": "R4", "Encounter/e3": "R1"}
+    assert rules(registry, sent, DAY) == [own.get(named, expected)]
 
 
 def test_an_injection_is_answered_by_its_four_rules_only(registry):

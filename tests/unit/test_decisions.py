@@ -32,6 +32,12 @@ def test_sentence(facts, case):
     assert [note.id for note in decision.notes] == case["notes"]
 
 
+def test_every_rule_and_every_note_stands_in_a_sentence():
+    decided = [decide(facts, TABLE) for facts, _ in (case.values for case in SENTENCES)]
+    assert {decision.rule.id for decision in decided} == {rule.id for rule in TABLE.rules}
+    assert {note.id for decision in decided for note in decision.notes} == {note.id for note in TABLE.notes}
+
+
 def test_every_combination_of_facts_gets_exactly_one_rule_and_every_rule_is_reached():
     """A proof of totality, not a sample: all values of all facts that rules test."""
     names = used_facts(TABLE)

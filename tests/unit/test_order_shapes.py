@@ -7,6 +7,7 @@ import pytest
 
 from cds_service.call import answer
 from cds_service.fhir.shapes import concept_in, in_r4
+from cds_service.limits import MOST_CODINGS
 from tests.cases import TODAY
 from tests.charts import cards, code, condition, needling, request, rules
 
@@ -72,6 +73,15 @@ def test_drafts_without_a_readable_code_are_counted_in_the_log(odd, registry):
     guidance = answer(registry, "", orjson.dumps(sent), DAY).guidance
     assert guidance.advice == ()
     assert guidance.log["drafts_without_code"] == 1
+
+
+def test_a_draft_whose_needling_code_is_not_among_the_codings_that_are_read_is_said(registry):
+    beyond = {"coding": [*code("urn:local", "x")["coding"] * MOST_CODINGS, *code("cpt", "20560")["coding"]]}
+    guidance = answer(registry, "", orjson.dumps(request(order=needling(code=beyond))), DAY).guidance
+    assert guidance.advice == ()
+    assert guidance.log["drafts_without_code"] == 1
+    (seen,) = guidance.explain()["orders"]
+    assert seen["outcome"] == "not what this guideline is about, by the first 100 codings"
 
 
 def test_drafts_with_a_code_of_any_system_or_with_words_are_not_counted(registry):
