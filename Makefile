@@ -6,7 +6,7 @@ PACKAGES := cds_service hooks
 SBOM ?= sbom.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow unit lint types imports coverage accept bench backtest-bench servers elements soak fuzz scale sbom notice audit screenshots lock clean
+.PHONY: help run test test-slow unit lint types imports coverage accept bench backtest-bench servers elements soak fuzz scale mutants sbom notice audit screenshots lock clean
 
 help: ## Print what each target is for
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -60,6 +60,9 @@ fuzz: $(VENV)/.dev ## Send 100,000 mutated requests: about five minutes
 
 backtest-bench: $(VENV)/.dev ## Backtest synthetic exports of 20,000 and 200,000 patients (11 GB of disk), with CPU seconds
 	$(BIN)/python -m tests.bench.backtest
+
+mutants: $(VENV)/.dev ## Change the code in small ways, and tell which changes the fast tests do not notice (SAMPLE=60 of each room)
+	nice -n 15 $(BIN)/python -m tests.mutation --sample $(or $(SAMPLE),0)
 
 scale: $(VENV)/.dev ## Measure what a call costs from 10 to 10,000 prefetched resources
 	$(BIN)/python -m tests.bench.scale

@@ -26,6 +26,7 @@ from cds_service.limits import MOST_CODINGS, MOST_CONTAINED, MOST_ORDERS, MOST_R
 _NO_ORDER = ("revoked", "completed", "entered-in-error", "cancelled")  # cancelled is a code of STU3
 _TYPES = ("ServiceRequest", "ProcedureRequest")
 _CONDITION = re.compile(r"(?:https?://[^\s?#]+/)?Condition/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_OUT_OF_SCOPE = "not what this guideline is about"
 _READ = (
     "status", "intent", "code", "doNotPerform", "encounter", "requester", "bodySite", "reasonCode", "reasonReference",
     "note",
@@ -140,10 +141,8 @@ def read(
         kind = kinds.kind_of(concept)
         cut_short = not kind and elements.has_too_many_codings(resource.get("code"))
         without_code += concept.empty or cut_short
-        if cut_short:
-            seen.append(SeenDraft(entry, f"not what this guideline is about, by the first {MOST_CODINGS} codings"))
-        elif not kind:
-            seen.append(SeenDraft(entry, "not what this guideline is about"))
+        if not kind:
+            seen.append(SeenDraft(entry, _OUT_OF_SCOPE + cut_short * f", by the first {MOST_CODINGS} codings"))
         elif selections is not None and selected.isdisjoint(names):
             seen.append(SeenDraft(entry, "not selected"))
         elif len(orders) == MOST_ORDERS:

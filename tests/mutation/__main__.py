@@ -1,0 +1,154 @@
+"""make mutants: how many small changes of the code are noticed by the fast tests, by room, and which are not.
+
+    python -m tests.mutation [--sample N] [--seed S] [--only TEXT] [ROOM ...]
+
+mutmut makes the mutants, all in one tree of their own, and says which functions a test runs. Which of them die is
+found by tests/mutation/session.py in one session of pytest: it collects once, and forks for each mutant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from mutmut.mutation.file_mutation import mutate_file_contents
+from mutmut.utils.format_utils import get_mutant_name
+
+ROOT = Path(__file__).parents[2]
+ROOMS = {
+    "table": "cds_service/guideline/table.py",
+    "workbench": "cds_service/guideline/*.py",
+    "hooks": "hooks/**/*.py",
+    "fhir": "cds_service/fhir/*.py",
+    "trust": "cds_service/trust/*.py",
+}
+TESTS = ("tests/unit", "tests/service")
+SLOW = (  # take half of the time together, and are about other rooms or very many requests
+    "tests/unit/test_architecture.py",  # reads the code, and would find the mutants in it
+    "tests/unit/test_difference.py",
+    "tests/unit/test_findings_properties.py",
+    "tests/service/test_absent_elements.py",
+    "tests/service/test_backtest.py",
+    "tests/service/test_bad_elements.py",
+    "tests/service/test_chart_properties.py",
+    "tests/service/test_cli.py",
+    "tests/service/test_feedback.py",
+    "tests/service/test_fuzz.py",
+    "tests/service/test_hostile.py",
+    "tests/service/test_limits.py",
+    "tests/service/test_pages.py",
+    "tests/service/test_robustness.py",
+    "tests/service/test_scale.py",
+    "tests/service/test_two_guidelines.py",
+)
+SESSION = ["-q", "-m", "not postgresql", "-p", "tests.mutation.session", "-p", "no:warnings", *TESTS]
+
+
+def main() -> int:
+    """Make mutants, run the tests that touch each, and print what lived; return an exit code."""
+    asked = argparse.ArgumentParser(prog="make mutants", description="How many mutants do the fast tests kill?")
+    asked.add_argument("--sample", type=int, default=0, help="so many mutants of each room; 0: all, for hours")
+    asked.add_argument("--seed", type=int, default=17)
+    asked.add_argument("--only", default="", help="only mutants with this in their name")
+    asked.add_argument("rooms", nargs="*", metavar="ROOM", help=", ".join(ROOMS))
+    told = asked.parse_args()
+    with tempfile.TemporaryDirectory(prefix="cds-mutants-") as folder:
+        tree = Path(folder, "tree")
+        copy(tree)
+        chosen = dict(choose(tree, told.rooms or list(ROOMS), told))
+        results = ROOT / ".mutants"
+        results.mkdir(exist_ok=True)
+        for old in results.iterdir():
+            old.unlink()
+        results.joinpath("chosen.json").write_text(json.dumps(chosen), encoding="utf-8")
+        with results.joinpath("session.log").open("wb") as log:
+            subprocess.run(
+                [sys.executable, "-m", "pytest", *SESSION, *(f"--ignore={path}" for path in SLOW)],
+                cwd=tree,
+                env={**os.environ, "TMPDIR": folder, "MUTANTS": str(results), "PYTHONPATH": str(tree)},
+                stdout=log,
+                stderr=log,
+                check=False,
+            )
+        return report(tree, results)
+
+
+def copy(tree: Path) -> None:
+    """Copy what git knows, and what it would."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, tree / name)
+
+
+def choose(tree: Path, rooms: list[str], told: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Put all mutants into the tree; yield the names of those that shall be tried, each with its room."""
+    done: set[Path] = set()
+    for room in rooms:
+        names: list[str] = []
+        for path in sorted(set(tree.glob(ROOMS[room])) - done):
+            done.add(path)
+            mutated = mutate_file_contents(str(path), path.read_text(encoding="utf-8"))
+            path.write_text(mutated.code, encoding="utf-8")
+            names += [get_mutant_name(path.relative_to(tree), name) for name in mutated.mutant_names]
+        names = [name for name in names if told.only in name]
+        if told.sample and told.sample < len(names):
+            names = Random(f"{told.seed} {room}").sample(names, told.sample)
+        yield from ((name, room) for name in names)
+
+
+def report(tree: Path, results: Path) -> int:
+    """Print the figures of each room, and what lived."""
+    chosen = json.loads(results.joinpath("chosen.json").read_text(encoding="utf-8"))
+    found = [json.loads(line) for line in results.joinpath("results.ndjson").read_text(encoding="utf-8").splitlines()]
+    lived = [one for one in found if one["outcome"] in ("lived", "untested")]
+    for room in ROOMS:
+        of_room = [one for one in found if chosen[one["mutant"]] == room]
+        if of_room:
+            dead = sum(one not in lived for one in of_room)
+            say(f"{room:10} {dead:5} of {len(of_room):5} killed: {100 * dead / len(of_room):.1f} %")
+    for one in sorted(lived, key=lambda one: one["mutant"]):
+        say(f"\n{one['outcome']}: {one['mutant']}\n{difference(tree, one['mutant'])}")
+    return int(len(found) < len(chosen))
+
+
+def say(line: str) -> None:
+    """Print a line."""
+    sys.stdout.write(f"{line}\n")
+
+
+def difference(tree: Path, mutant: str) -> str:
+    """Return the lines in which a mutant differs from the code."""
+    module, _, name = mutant.rpartition(".")
+    path = tree / (module.replace(".", "/") + ".py")
+    if not path.is_file():
+        path = tree / module.replace(".", "/") / "__init__.py"
+    text = path.read_text(encoding="utf-8")
+    original, changed = (body(text, name.rpartition("_")[0] + "_orig"), body(text, name))
+    removed = [f"  - {line.strip()}" for line in original if line not in changed]
+    return "\n".join(removed + [f"  + {line.strip()}" for line in changed if line not in original])
+
+
+def body(text: str, name: str) -> list[str]:
+    """Return the lines of a function of a mutated module."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            lines = text.splitlines()[node.lineno - 1 : node.end_lineno]
+            return [line.split("  # type: ignore # mutmut")[0].replace(name, "") for line in lines]
+    return []
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,146 @@
+"""A plugin of pytest: says which tests run which functions, then forks for each mutant and runs those until one fails.
+
+Nothing runs in the session's own process, so that no mutant meets what an earlier run has remembered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import time
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from mutmut.mutation.trampoline import set_mutant_under_test
+from mutmut.state import state
+
+FOLDER = Path(os.environ["MUTANTS"])
+CPU_SECONDS = 20
+"""What the tests of one mutant may take beyond ten times what they took without it."""
+
+ROUNDS = (1.5, 45.0)
+"""Seconds of tests for one mutant, in two rounds: most die early, and the few others meet more tests afterwards."""
+
+WALL_SECONDS = 600
+
+
+class Watch:
+    """Hears whether a test failed."""
+
+    failed = False
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Hear of one."""
+        self.failed |= report.failed
+
+
+def pytest_runtestloop(session: pytest.Session) -> bool:
+    """Run the tests once, then for each mutant those that touch it."""
+    watch = Watch()
+    session.config.pluginmanager.register(watch)
+    stats = FOLDER / "stats.json"
+    in_child(partial(learn, session.items, watch, stats), 7200)
+    known = json.loads(stats.read_text(encoding="utf-8"))
+    by_id = {item.nodeid: item for item in session.items}
+    weight: dict[str, int] = defaultdict(int)
+    for nodes in known["tests"].values():
+        for node in nodes:
+            weight[node] += 1
+    left = list(json.loads((FOLDER / "chosen.json").read_text(encoding="utf-8")))
+    Random(len(left)).shuffle(left)  # so that what is there when somebody looks stands for all
+    with (FOLDER / "results.ndjson").open("w", encoding="utf-8") as results:
+        for number, budget in enumerate(ROUNDS):
+            lived = []
+            for mutant in left:
+                began = time.monotonic()
+                nodes = [node for node in known["tests"].get(function(mutant), []) if node in by_id]
+                nodes = within(sorted(nodes, key=lambda node: weight[node]), known["seconds"], budget)
+                outcome = "untested"
+                if nodes:
+                    limit = 10 * sum(known["seconds"][node] for node in nodes) + CPU_SECONDS
+                    outcome = in_child(partial(attack, mutant, [by_id[node] for node in nodes], watch), limit)
+                if outcome == "lived" and number + 1 < len(ROUNDS):
+                    lived.append(mutant)
+                    continue
+                said = {"mutant": mutant, "outcome": outcome, "tests": len(nodes), "seconds": time.monotonic() - began}
+                results.write(json.dumps(said) + "\n")
+                results.flush()
+            left = lived
+    return True
+
+
+def function(mutant: str) -> str:
+    """Return the name under which a mutant's function is recorded."""
+    return mutant.partition("__mutmut_")[0]
+
+
+def within(nodes: list[str], seconds: dict[str, float], budget: float) -> list[str]:
+    """Return tests of a function, those that run little else first, as many as the time for one mutant allows."""
+    taken, used = [], 0.0
+    for node in nodes:
+        used += seconds[node]
+        if taken and used > budget:
+            break
+        taken.append(node)
+    return taken
+
+
+def in_child(work: Any, cpu_seconds: float) -> str:
+    """Do something in a process of its own; return killed, lived or out-of-time."""
+    child = os.fork()
+    if not child:
+        signal.alarm(int(cpu_seconds) + WALL_SECONDS)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_seconds) + 1, int(cpu_seconds) + 2))
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, 1)
+        os.dup2(silent, 2)
+        code = 1
+        try:
+            code = int(bool(work()))
+        finally:
+            os._exit(code)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        return "out-of-time"
+    return "killed" if os.WEXITSTATUS(status) else "lived"
+
+
+def learn(items: list[pytest.Item], watch: Watch, stats: Path) -> None:
+    """Run all tests, and write down which functions each runs and how long it takes; a test that fails is left out."""
+    set_mutant_under_test("stats")
+    tests: dict[str, list[str]] = defaultdict(list)
+    seconds: dict[str, float] = {}
+    for item, following in pairs(items):
+        state()._stats.clear()
+        watch.failed = False
+        began = time.process_time()
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        with (FOLDER / "learned.ndjson").open("a", encoding="utf-8") as log:
+            log.write(json.dumps([item.nodeid, watch.failed, time.process_time() - began]) + "\n")
+        if not watch.failed:
+            seconds[item.nodeid] = time.process_time() - began
+            for name in state()._stats:
+                tests[name].append(item.nodeid)
+    stats.write_text(json.dumps({"tests": tests, "seconds": seconds}), encoding="utf-8")
+
+
+def attack(mutant: str, items: list[pytest.Item], watch: Watch) -> bool:
+    """Run tests on a mutant; return whether one of them fails."""
+    set_mutant_under_test(mutant)
+    watch.failed = False
+    for item, following in pairs(items):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if watch.failed:
+            return True
+    return False
+
+
+def pairs(items: list[pytest.Item]) -> Any:
+    """Return tests, each with the next one."""
+    return zip(items, [*items[1:], None], strict=True)
