@@ -35,9 +35,10 @@ class FactWords:
         return words.format_map(values) if words else plainly(value)
 
     def condition(self, condition: Condition) -> str:
-        """Return what a rule tests, such as "low back pain: yes or in words"."""
-        asks = self.asks[condition.fact]
-        return f"{asks}: {' or '.join(plainly(value) for value in condition.accepted)}"
+        """Return what a rule tests, such as "low back pain: yes or in words"; placeholders stay as they are."""
+        words = self.answers[condition.fact]
+        accepted = (words.get(_text(value)) or plainly(value) for value in condition.accepted)
+        return f"{self.asks[condition.fact]}: {' or '.join(accepted)}"
 
 
 def read(document: Mapping[str, Any], space: FactSpace) -> FactWords:

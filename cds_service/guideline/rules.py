@@ -31,6 +31,7 @@ class Evidence:
         next_review: when it must be checked again.
         read_as: what it was checked from, beginning with one of READ_AS.
         remark: a remark of the maintainers, on the evidence page only; "" for none.
+        disagrees: with what it disagrees, on the evidence page only, where such statements stand first; "" for none.
         context: shown on the evidence page only.
     """
 
@@ -46,6 +47,7 @@ class Evidence:
     next_review: date
     read_as: str
     remark: str
+    disagrees: str
     context: bool
 
     @property
@@ -132,12 +134,13 @@ def _evidence(document: Mapping[str, Any]) -> dict[str, Evidence]:
     found: dict[str, Evidence] = {}
     for name, entry in document.items():
         where = f"evidence.toml: {name}"
-        check_keys(where, entry, {**_EVIDENCE_KEYS, **_REVIEW_KEYS}, ("url", "remark", "context"))
+        check_keys(where, entry, {**_EVIDENCE_KEYS, **_REVIEW_KEYS}, ("url", "remark", "disagrees", "context"))
         if not entry["read_as"].startswith(READ_AS):
             raise KnowledgeError(f"{where}: read_as: must begin with one of {', '.join(READ_AS)}")
         if entry["next_review"] <= entry["reviewed"]:
             raise KnowledgeError(f"{where}: next_review: must be after reviewed")
-        found[name] = Evidence(**{"id": name, "url": "", "remark": "", "context": False, **entry})
+        left_out = {"url": "", "remark": "", "disagrees": "", "context": False}
+        found[name] = Evidence(**{"id": name, **left_out, **entry})
     return found
 
 

@@ -12,7 +12,7 @@ from flask import Blueprint, Response
 from cds_service.errors import UnknownPath
 from cds_service.guideline.fact_words import FactWords
 from cds_service.guideline.services import Registry
-from cds_service.guideline.table import Condition
+from cds_service.guideline.table import Condition, Rule
 from cds_service.web.pages import answer, render
 
 PATH = "/evidence"
@@ -35,8 +35,10 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], pages: Iterable
         values = {
             "guidelines": [registry.guidelines[name] for name in names],
             "today": today,
+            "condition": condition_in_words,
             "conditions": conditions_in_words,
             "shown": text_in_words,
+            "summary": summary_in_words,
             "title": value_set_title,
         }
         return render("evidence.html", here, listed, values)
@@ -58,12 +60,23 @@ def blueprint(registry: Registry, clock: Callable[[], datetime], pages: Iterable
 
 def conditions_in_words(conditions: tuple[Condition, ...], words: FactWords) -> str:
     """Return what a rule tests in words, such as "low back pain: yes; nerve-root diagnosis: none"."""
-    return "; ".join(words.condition(condition) for condition in conditions) or "every other case"
+    return "; ".join(condition_in_words(condition, words) for condition in conditions) or "every other case"
+
+
+def condition_in_words(condition: Condition, words: FactWords) -> str:
+    """Return one fact that a rule tests, and the answers it may have."""
+    return text_in_words(words.condition(condition))
 
 
 def text_in_words(text: str) -> str:
     """Return a text of the knowledge folder with each placeholder in brackets, such as [cause]."""
     return re.sub(r"\{(\w+)\}", lambda found: f"[{found[1].replace('_', ' ')}]", text)
+
+
+def summary_in_words(rule: Rule) -> str:
+    """Return what a rule's card says first, without the order it is about: "Not recommended for ..."."""
+    words = text_in_words(rule.summary.removeprefix("{order}: "))
+    return words[0].upper() + words[1:]
 
 
 def value_set_title(name: str) -> str:

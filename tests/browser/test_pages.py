@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -27,6 +28,14 @@ def test_no_page_is_wider_than_the_screen(path, page):
     page.goto(path)
     page.locator(PAGES[path]).first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("paper", ["Letter", "A4"])
+@pytest.mark.parametrize("page", [(1400, "light")], ids=["1400px-light"], indirect=True)
+def test_the_evidence_page_prints_on_six_pages(paper, page):
+    page.goto("/evidence/dry-needling")
+    printed = page.pdf(format=paper)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) <= 6
 
 
 def test_the_links_of_a_card_lead_to_the_rows_of_the_evidence_page(page, site):

@@ -11,7 +11,7 @@ from cds_service.guideline import fact_words
 from cds_service.guideline.table import Condition
 from cds_service.main import create, load_registry
 from cds_service.web.evidence_page import conditions_in_words, text_in_words
-from tests.cases import TODAY, all_cases, own_settings
+from tests.cases import EXTENSION, KNOWLEDGE, TODAY, all_cases, own_settings
 from tests.charts import cards, condition, request
 
 
@@ -83,6 +83,33 @@ def test_the_page_loads_nothing_from_elsewhere_and_no_script(client):
         assert "http" not in style.text
 
 
+def test_the_page_opens_with_the_table_and_statements_that_disagree_stand_first(page, knowledge):
+    order = [page.index(f'id="dry-needling-{name}"') for name in ("decision-table", "evidence", "notes", "value-sets")]
+    assert order == sorted(order)
+    places = {item.id: page.index(f'<article id="dry-needling-{item.id}"') for item in knowledge.evidence.values()}
+    disagreeing = {item.id for item in knowledge.evidence.values() if item.disagrees}
+    assert disagreeing == {"E1", "E3", "E5", "E8", "E10", "E11", "E16"}
+    assert set(sorted(places, key=places.__getitem__)[: len(disagreeing)]) == disagreeing
+    assert page.count("<dt>Checked from</dt>") == len(places)
+    assert page.count("<dt>Disagrees</dt>") == len(disagreeing)
+
+
+def test_the_page_says_why_no_hours_of_training_are_asked_for(page):
+    statement = page[page.index('<article id="dry-needling-E16"') :].split("</article>")[0]
+    assert "asks for more than 60 hours of formal training. E5 and this survey point the other way" in statement
+
+
+def test_what_a_card_leaves_out_stands_under_its_rule(registry, page):
+    """Clinical logic, section 6: what does not fit stands under the rule's anchor."""
+    precautions = [condition(code) for code in ("D66", "Z33.1", "I89.0", "D80.0", "F40.231", "Z79.01")]
+    (card,) = cards(registry, request(condition("M54.50", onsetDateTime="2020-01-01"), *precautions), TODAY.date())
+    told = card["extension"][EXTENSION]
+    row = unescape(page[page.index(f'<tr id="dry-needling-{told["rule"]}">') :].split("</tr>")[0])
+    left_out = [note for note in KNOWLEDGE.table.notes_of(told["rule"]) if note.id in told["leftOut"]]
+    assert len(left_out) >= 4
+    assert all(text_in_words(note.text) in row for note in left_out)
+
+
 def test_overdue_reviews_are_marked(page, knowledge):
     assert "overdue" not in page.replace(".overdue", "")
     later = create(own_settings(), clock=lambda: datetime.fromisoformat("2030-01-01T00:00:00+00:00"))
@@ -96,4 +123,6 @@ def test_conditions_are_told_in_words():
     conditions = (Condition("a_b", (True,)), Condition("c", (False,)), Condition("d", ("x-y", "z")))
     assert conditions_in_words(conditions, words) == "a b: yes; is it c: no; d: x y or z"
     assert conditions_in_words((), words) == "every other case"
+    words = fact_words.read({"c": {"asks": "c", "words": {"true": "none among {all_of}"}}}, {"c": (True, False)})
+    assert conditions_in_words((Condition("c", (True, False)),), words) == "c: none among [all of] or no"
     assert text_in_words("{cause} is on {x_y}") == "[cause] is on [x y]"
