@@ -28,7 +28,7 @@ def records(number: int, first: datetime = FIRST, days: int = 84) -> Iterator[Ro
         card = str(uuid5(NAMESPACE_URL, f"card {call}"))
         repeat = rule == "R1" and hook == "order-sign"
         shown = CardRecord(
-            card, rule, "warning" if rule == "R1" else "info", ("20560",), frozenset({f"o{call}"}),
+            card, f"dry-needling/{rule}", "warning" if rule == "R1" else "info", ("20560",), frozenset({f"o{call}"}),
             frozenset({f"g{call}"}), repeat, {str(uuid5(NAMESPACE_URL, f"suggestion {call}")): "remove-order"},
         )  # fmt: skip
         yield CallRecord(

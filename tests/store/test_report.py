@@ -57,7 +57,9 @@ def test_durations_are_exact_to_a_tenth_of_a_millisecond(filled):
 
 def test_groups_add_up_to_the_whole(filled):
     found = report(filled, ALL)
-    assert [group.name for group in found.by_rule] == ["R1", "R4", "R5", "R7", "R8"]
+    assert [group.name for group in found.by_rule] == [
+        f"dry-needling/{rule}" for rule in ("R1", "R4", "R5", "R7", "R8")
+    ]
     assert [group.cards for group in found.by_rule] == [9, 6, 6, 18, 6]
     assert [group.repeats for group in found.by_rule] == [3, 0, 0, 0, 0]
     assert [group.name for group in found.by_client] == ["(no token asked for)", "https://ehr.example.org"]
@@ -134,7 +136,7 @@ def test_the_command_prints_a_table_csv_and_json_that_agree(filled, database_url
     table = run(database_url, "report")
     assert "Report: all days (UTC), all services" in table
     assert "  Cards shown                                45" in table
-    assert "R1 9 3 (33 %) 3 (33 %) 3 (33 %) 3" in " ".join(table.split())
+    assert "dry-needling/R1 9 3 (33 %) 3 (33 %) 3 (33 %) 3" in " ".join(table.split())
     assert "  prefers-alternative        8" in table
     rows = list(csv.DictReader(io.StringIO(run(database_url, "report", "--csv"))))
     assert rows[0] == {
@@ -158,7 +160,7 @@ def test_the_command_writes_a_page_that_needs_nothing_else(filled, database_url,
     assert "Chart.js v4.6.1" in text
     assert "src=" not in text.split("<body>")[1]
     assert text.count("<link") == text.count('<link rel="icon" href="data:,">') == 1
-    assert ">R1</th>" in text
+    assert ">dry-needling/R1</th>" in text
 
 
 def test_feedback_is_exported_with_the_card_it_is_about(filled, database_url):
@@ -167,7 +169,11 @@ def test_feedback_is_exported_with_the_card_it_is_about(filled, database_url):
     assert sum(not entry["matched"] for entry in entries) == 1
     accepted = next(entry for entry in entries if entry["outcome"] == "accepted")
     assert accepted["acceptedSuggestions"][0]["name"] == "remove-order"
-    assert (accepted["rule"], accepted["orderCodes"], accepted["knowledgeVersion"]) == ("R7", ["20560"], "1.0.0+x")
+    assert (accepted["rule"], accepted["orderCodes"], accepted["knowledgeVersion"]) == (
+        "dry-needling/R7",
+        ["20560"],
+        "1.0.0+x",
+    )
     assert {"hook", "client", "indicator", "received", "service", "outcomeTimestamp"} <= accepted.keys()
     assert "patient" not in accepted
     chosen = run(database_url, "export", "--service", "dry-needling-order-sign", "--from", "2026-09-07")

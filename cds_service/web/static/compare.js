@@ -20,10 +20,12 @@ function drawn(cards) {
   return element("div", {}, ...(cards.length ? cards.map((card) => drawText(card, "h5")) : [element("p", { class: "empty" }, "No card.")]));
 }
 
+const FEWEST_COMMON = 3;
+
 // Marks the words of two elements that are in one only; returns whether there are any.
 function markDifferences(was, is) {
   const [before, after] = [was, is].map(wordsOf);
-  const common = longestCommon(before.map((word) => word.text), after.map((word) => word.text));
+  const common = withoutScraps(longestCommon(before.map((word) => word.text), after.map((word) => word.text)), before, after);
   const gone = before.filter((_, index) => !common.before.has(index));
   const added = after.filter((_, index) => !common.after.has(index));
   wrap(gone, "del");
@@ -36,7 +38,10 @@ function wordsOf(root) {
   const found = [];
   while (walker.nextNode()) {
     const node = walker.currentNode;
-    for (const match of node.data.matchAll(/\S+/g)) found.push({ node, start: match.index, end: match.index + match[0].length, text: match[0] });
+    const block = node.parentElement.closest("p, li, h5");
+    for (const match of node.data.matchAll(/\S+/g)) {
+      found.push({ node, block, first: block !== found.at(-1)?.block, start: match.index, end: match.index + match[0].length, text: match[0] });
+    }
   }
   return found;
 }
@@ -49,14 +54,32 @@ function longestCommon(one, other) {
       lengths[i][j] = one[i] === other[j] ? lengths[i + 1][j + 1] + 1 : Math.max(lengths[i + 1][j], lengths[i][j + 1]);
     }
   }
-  const common = { before: new Set(), after: new Set() };
+  const pairs = [];
   for (let i = 0, j = 0; i < one.length && j < other.length;) {
     if (one[i] === other[j]) {
-      common.before.add(i++);
-      common.after.add(j++);
+      pairs.push([i++, j++]);
     } else if (lengths[i + 1][j] >= lengths[i][j + 1]) i++;
     else j++;
   }
+  return pairs;
+}
+
+// One or two words that two sentences share by chance are no help to a reader; those that begin a paragraph are.
+function withoutScraps(pairs, before, after) {
+  const common = { before: new Set(), after: new Set() };
+  let run = [];
+  const keep = () => {
+    if (run.length >= FEWEST_COMMON || (run.length && before[run[0][0]].first && after[run[0][1]].first)) {
+      run.forEach(([i, j]) => { common.before.add(i); common.after.add(j); });
+    }
+    run = [];
+  };
+  pairs.forEach(([i, j]) => {
+    const [previous] = run.slice(-1);
+    if (previous && (i !== previous[0] + 1 || j !== previous[1] + 1)) keep();
+    run.push([i, j]);
+  });
+  keep();
   return common;
 }
 

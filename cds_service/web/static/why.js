@@ -37,7 +37,7 @@ function explained(decision, guideline, leftOut) {
   const at = decision.rules.findIndex((rule) => rule.outcome === "fired");
   const table = (rules) => element("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Rules" },
     element("table", { class: "rules" },
-      element("thead", {}, element("tr", {}, ...["Rule", "What it says", "Here"].map((name) => element("th", { scope: "col" }, name)))),
+      element("thead", {}, element("tr", {}, ...["Rule", "What its card says", "For this order"].map((name) => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...rules.map((rule) => row(rule, guideline)))));
   const below = decision.rules.slice(at + 1);
   const folded = below.length ? [element("details", {}, element("summary", {}, `The ${below.length} rules below it`), table(below))] : [];
