@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from waitress.adjustments import Adjustments
 from waitress.utilities import Error
@@ -128,6 +128,26 @@ def test_a_fault_is_one_of_our_errors(head, expected):
 def test_whatever_is_sent_is_whole_refused_or_not_yet_there(sent, cuts):
     reception, _ = receive(CHUNKED + sent, tuple(cuts))
     assert reception.error is None or status(reception) in (400, 413)
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [b"/", b"*", b"http://", b"[", b"a", b"@", b"#", b"?", b"%", b":", b"5", b"5" * 5000, b"chunked", b"close", b",",
+         b" ", b"\t", b"\n", b"\r", b"\0", b"\xff", b"\xc2\xb2"]
+    ),
+    max_size=3,
+).map(b"".join)  # fmt: skip
+NAMES = st.sampled_from([b"Host", b"Content-Length", b"Transfer-Encoding", b"Connection", b"Expect", b" A", b"A_B"])
+
+
+@settings(max_examples=500)
+@example(b"http://[", [])
+@given(PIECES, st.lists(st.tuples(NAMES, PIECES), max_size=3))
+def test_whatever_stands_in_a_head_is_taken_or_refused(target, headers):
+    """Nothing is raised: that would close the connection without a word."""
+    lines = [b"GET " + target + b" HTTP/1.1", *(name + b": " + value for name, value in headers)]
+    reception, _ = receive(b"\r\n".join(lines) + b"\r\n\r\n")
+    assert status(reception) in (None, 400, 413, 414, 431, 501)
 
 
 def test_what_is_refused_holds_no_body():
