@@ -20,7 +20,7 @@ from tests.bench.kinds import KINDS, of_size
 from tests.cases import TODAY
 
 MEGABYTES = (1, 10)
-ROUNDS = 3
+ROUNDS = 5
 MOST = 10
 
 

@@ -39,7 +39,8 @@ def served(log: Path | None = None, **environ: str) -> Iterator[tuple[str, subpr
     port = free_port()
     folder = tempfile.TemporaryDirectory(prefix="cds-system-")
     own = {"CDS_DATA_FOLDER": folder.name, "CDS_DATABASE_URL": f"sqlite:///{folder.name}/cds.sqlite3"}
-    patient = {"CDS_CALL_MILLISECONDS": "20000"}  # a busy machine is no reason to refuse
+    # A busy machine is no reason to refuse: neither what computes for long, nor what arrives in two pieces.
+    patient = {"CDS_CALL_MILLISECONDS": "20000", "CDS_RECEIVE_SECONDS": "60"}
     settings = {"CDS_PORT": str(port), **patient, **own, **environ}
     command = [sys.executable, "-m", "cds_service", "serve"]
     with (

@@ -132,8 +132,8 @@ def test_whatever_is_sent_is_whole_refused_or_not_yet_there(sent, cuts):
 
 PIECES = st.lists(
     st.sampled_from(
-        [b"/", b"*", b"http://", b"[", b"a", b"@", b"#", b"?", b"%", b":", b"5", b"5" * 5000, b"chunked", b"close", b",",
-         b" ", b"\t", b"\n", b"\r", b"\0", b"\xff", b"\xc2\xb2"]
+        [b"/", b"*", b"http://", b"[", b"a", b"@", b"#", b"?", b"%", b":", b"5", b"5" * 5000, b"chunked", b"close",
+         b",", b" ", b"\t", b"\n", b"\r", b"\0", b"\xff", b"\xc2\xb2"]
     ),
     max_size=3,
 ).map(b"".join)  # fmt: skip
