@@ -82,9 +82,12 @@ def answering(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Ans
                 server.connections += 1
                 threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True).start()
+    accepting = threading.Thread(target=accept, daemon=True)
+    accepting.start()
     try:
         yield server
     finally:
         server.ended.set()
+        listener.shutdown(socket.SHUT_RDWR)  # a thread that still accepts could otherwise serve what the next one opens
+        accepting.join()
         listener.close()
