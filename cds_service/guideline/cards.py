@@ -12,7 +12,7 @@ from cds_service.guideline import detail, suggestions
 from cds_service.guideline.decided import Decided
 from cds_service.guideline.detail import Detail, Line, Parts
 from cds_service.guideline.findings import Entry
-from cds_service.guideline.grounds import STATED_REASON
+from cds_service.guideline.grounds import STATED_REASON, Ground
 from cds_service.guideline.knowledge import Knowledge
 from cds_service.guideline.suggestions import Occasion, named_uuid
 from cds_service.guideline.table import Note, Rule, holds
@@ -133,13 +133,26 @@ def _notes(group: Sequence[Decided], knowledge: Knowledge) -> list[tuple[Note, s
     return list({words: (note, words) for note, words in ordered}.values())
 
 
+def _each_fact_first(group: Sequence[Decided]) -> list[Ground]:
+    """Return the grounds that hold entries, in the order in which a card names them while there is room.
+
+    One entry of each fact comes before the second of any: what makes the rule apply must not be hidden behind the
+    patient's other entries for pain. After the first fact, the last that the rule tests is the most specific.
+    """
+    grounds = [ground for item in group for ground in item.deciding_grounds if ground.entries]
+    by_fact: dict[str, Ground] = {}
+    for ground in grounds:
+        by_fact.setdefault(ground.fact, ground)
+    return [*[*by_fact.values()][:1], *reversed([*by_fact.values()][1:]), *grounds]
+
+
 def _parts(group: Sequence[Decided], notes: Sequence[tuple[Note, str]], knowledge: Knowledge) -> Parts:
     """Return everything the card could say, each part by rank."""
     rule = group[0].decision.rule
     by_part: dict[str, list[Line]] = {}
     for note, words in notes:
         by_part.setdefault(note.part, []).append(Line(note.id, words))
-    entries = (escaped(ground.words) for item in group for ground in item.deciding_grounds if ground.entries)
+    entries = (escaped(ground.words) for ground in _each_fact_first(group))
     return Parts(
         verdict=_verdict(group, by_part.get("lead", ())),
         after=by_part.get("verdict", ()),

@@ -203,3 +203,16 @@ def test_actions_and_suggestions_that_the_standard_forbids_are_refused():
     for wrong in ({"selectionBehavior": "any"}, {"suggestions": [], "selectionBehavior": "any"}, {"links": None}):
         with pytest.raises(ValidationError):
             validated(**wrong)
+
+
+def test_the_diagnosis_that_makes_the_rule_apply_is_named_before_more_entries_for_the_same_pain(registry):
+    """Clinical logic 6: Why names two entries, so one for each fact comes before the second for any."""
+    pain = [
+        condition("M54.50") | {"id": "first", "onsetDateTime": "2014-02-05"},
+        condition("278860009", "sct") | {"id": "second", "onsetDateTime": "2015-03-04"},
+    ]
+    order = needling(reasonCode=[code("icd", "M54.59")])
+    card = only(registry, request(*pain, condition("M54.16") | {"id": "root"}, order=order))
+    (why,) = [part for part in card["detail"].split("\n\n") if part.startswith("**Why:**")]
+    assert "M54.16" in why
+    assert "more" in why
