@@ -1,6 +1,6 @@
 """make mutants: how many small changes of the code are noticed by the fast tests, by room, and which are not.
 
-    python -m tests.mutation [--sample N] [--seed S] [--only TEXT] [ROOM ...]
+    python -m tests.mutation [--sample N] [--seed S] [--only TEXT] [--resume] [ROOM ...]
 
 mutmut makes the mutants, all in one tree of their own, and says which functions a test runs. Which of them die is
 found by tests/mutation/session.py in one session of pytest: it collects once, and forks for each mutant.
@@ -20,10 +20,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from mutmut.mutation.file_mutation import mutate_file_contents
+from mutmut.mutation.file_mutation import Mutation, combine_mutations_to_source, create_mutations
 from mutmut.utils.format_utils import get_mutant_name
 
 ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / ".mutants"
 ROOMS = {
     "table": "cds_service/guideline/table.py",
     "workbench": "cds_service/guideline/*.py",
@@ -31,6 +32,7 @@ ROOMS = {
     "fhir": "cds_service/fhir/*.py",
     "trust": "cds_service/trust/*.py",
 }
+_THEIRS, _OURS = "from mutmut.mutation.trampoline import", "from tests.mutation.trampoline import"
 TESTS = ("tests/unit", "tests/service")
 SLOW = (  # take half of the time together, and are about other rooms or very many requests
     "tests/unit/test_architecture.py",  # reads the code, and would find the mutants in it
@@ -58,28 +60,26 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="make mutants", description="How many mutants do the fast tests kill?")
     asked.add_argument("--sample", type=int, default=0, help="so many mutants of each room; 0: all, for hours")
     asked.add_argument("--seed", type=int, default=17)
-    asked.add_argument("--only", default="", help="only mutants with this in their name")
+    asked.add_argument("--only", default="", help="only mutants of files with this in their name")
+    asked.add_argument("--resume", action="store_true", help="go on with the mutants of a run that was ended")
     asked.add_argument("rooms", nargs="*", metavar="ROOM", help=", ".join(ROOMS))
     told = asked.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cds-mutants-") as folder:
-        tree = Path(folder, "tree")
+    tree = RESULTS / "tree"
+    if not told.resume:
+        shutil.rmtree(RESULTS, ignore_errors=True)
         copy(tree)
         chosen = dict(choose(tree, told.rooms or list(ROOMS), told))
-        results = ROOT / ".mutants"
-        results.mkdir(exist_ok=True)
-        for old in results.iterdir():
-            old.unlink()
-        results.joinpath("chosen.json").write_text(json.dumps(chosen), encoding="utf-8")
-        with results.joinpath("session.log").open("wb") as log:
-            subprocess.run(
-                [sys.executable, "-m", "pytest", *SESSION, *(f"--ignore={path}" for path in SLOW)],
-                cwd=tree,
-                env={**os.environ, "TMPDIR": folder, "MUTANTS": str(results), "PYTHONPATH": str(tree)},
-                stdout=log,
-                stderr=log,
-                check=False,
-            )
-        return report(tree, results)
+        (RESULTS / "chosen.json").write_text(json.dumps(chosen), encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="cds-mutants-") as folder, (RESULTS / "session.log").open("wb") as log:
+        subprocess.run(
+            [sys.executable, "-m", "pytest", *SESSION, *(f"--ignore={path}" for path in SLOW)],
+            cwd=tree,
+            env={**os.environ, "TMPDIR": folder, "MUTANTS": str(RESULTS), "PYTHONPATH": str(tree)},
+            stdout=log,
+            stderr=log,
+            check=False,
+        )
+    return report(tree)
 
 
 def copy(tree: Path) -> None:
@@ -94,25 +94,30 @@ def copy(tree: Path) -> None:
 
 
 def choose(tree: Path, rooms: list[str], told: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """Put all mutants into the tree; yield the names of those that shall be tried, each with its room."""
+    """Put mutants into the tree; yield the name of each, with its room."""
     done: set[Path] = set()
     for room in rooms:
-        names: list[str] = []
+        parsed = {}
+        found: list[tuple[Path, Mutation]] = []
         for path in sorted(set(tree.glob(ROOMS[room])) - done):
             done.add(path)
-            mutated = mutate_file_contents(str(path), path.read_text(encoding="utf-8"))
-            path.write_text(mutated.code, encoding="utf-8")
-            names += [get_mutant_name(path.relative_to(tree), name) for name in mutated.mutant_names]
-        names = [name for name in names if told.only in name]
-        if told.sample and told.sample < len(names):
-            names = Random(f"{told.seed} {room}").sample(names, told.sample)
-        yield from ((name, room) for name in names)
+            module, mutations, *ignored = create_mutations(str(path), path.read_text(encoding="utf-8"))
+            parsed[path] = module, ignored
+            in_functions = (one for one in mutations if one.contained_by_top_level_function)
+            found += [(path, mutation) for mutation in in_functions if told.only in path.name]
+        if told.sample and told.sample < len(found):
+            found = Random(f"{told.seed} {room}").sample(found, told.sample)
+        for path, (module, ignored) in parsed.items():
+            of_file = [mutation for where, mutation in found if where == path]
+            mutated = combine_mutations_to_source(module, of_file, *ignored)
+            path.write_text(mutated.code.replace(_THEIRS, _OURS), encoding="utf-8")
+            yield from ((get_mutant_name(path.relative_to(tree), name), room) for name in mutated.mutant_names)
 
 
-def report(tree: Path, results: Path) -> int:
+def report(tree: Path) -> int:
     """Print the figures of each room, and what lived."""
-    chosen = json.loads(results.joinpath("chosen.json").read_text(encoding="utf-8"))
-    found = [json.loads(line) for line in results.joinpath("results.ndjson").read_text(encoding="utf-8").splitlines()]
+    chosen = json.loads((RESULTS / "chosen.json").read_text(encoding="utf-8"))
+    found = [json.loads(line) for line in (RESULTS / "results.ndjson").read_text(encoding="utf-8").splitlines()]
     lived = [one for one in found if one["outcome"] in ("lived", "untested")]
     for room in ROOMS:
         of_room = [one for one in found if chosen[one["mutant"]] == room]

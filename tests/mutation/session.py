@@ -17,8 +17,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from mutmut.mutation.trampoline import set_mutant_under_test
-from mutmut.state import state
+
+from tests.mutation import trampoline
 
 FOLDER = Path(os.environ["MUTANTS"])
 CPU_SECONDS = 20
@@ -45,16 +45,23 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     watch = Watch()
     session.config.pluginmanager.register(watch)
     stats = FOLDER / "stats.json"
-    in_child(partial(learn, session.items, watch, stats), 7200)
+    if not stats.exists():
+        in_child(partial(learn, session.items, watch, stats), 7200)
     known = json.loads(stats.read_text(encoding="utf-8"))
     by_id = {item.nodeid: item for item in session.items}
     weight: dict[str, int] = defaultdict(int)
     for nodes in known["tests"].values():
         for node in nodes:
             weight[node] += 1
-    left = list(json.loads((FOLDER / "chosen.json").read_text(encoding="utf-8")))
+    results_file = FOLDER / "results.ndjson"
+    done = (
+        {json.loads(line)["mutant"] for line in results_file.read_text(encoding="utf-8").splitlines()}
+        if results_file.exists()
+        else set()
+    )
+    left = [one for one in json.loads((FOLDER / "chosen.json").read_text(encoding="utf-8")) if one not in done]
     Random(len(left)).shuffle(left)  # so that what is there when somebody looks stands for all
-    with (FOLDER / "results.ndjson").open("w", encoding="utf-8") as results:
+    with results_file.open("a", encoding="utf-8") as results:
         for number, budget in enumerate(ROUNDS):
             lived = []
             for mutant in left:
@@ -113,11 +120,10 @@ def in_child(work: Any, cpu_seconds: float) -> str:
 
 def learn(items: list[pytest.Item], watch: Watch, stats: Path) -> None:
     """Run all tests, and write down which functions each runs and how long it takes; a test that fails is left out."""
-    set_mutant_under_test("stats")
     tests: dict[str, list[str]] = defaultdict(list)
     seconds: dict[str, float] = {}
     for item, following in pairs(items):
-        state()._stats.clear()
+        trampoline.called()
         watch.failed = False
         began = time.process_time()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -125,14 +131,14 @@ def learn(items: list[pytest.Item], watch: Watch, stats: Path) -> None:
             log.write(json.dumps([item.nodeid, watch.failed, time.process_time() - began]) + "\n")
         if not watch.failed:
             seconds[item.nodeid] = time.process_time() - began
-            for name in state()._stats:
+            for name in trampoline.called():
                 tests[name].append(item.nodeid)
     stats.write_text(json.dumps({"tests": tests, "seconds": seconds}), encoding="utf-8")
 
 
 def attack(mutant: str, items: list[pytest.Item], watch: Watch) -> bool:
     """Run tests on a mutant; return whether one of them fails."""
-    set_mutant_under_test(mutant)
+    trampoline.activate(mutant)
     watch.failed = False
     for item, following in pairs(items):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)

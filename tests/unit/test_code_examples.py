@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 
 import orjson
@@ -151,13 +152,29 @@ def test_notice_names_every_code_system_whose_codes_we_ship():
         assert mark in text, mark
 
 
+def displays_of_cpt(part):
+    """Yield the display of each coding of CPT anywhere in JSON."""
+    if isinstance(part, dict):
+        if part.get("system") == CPT and part.get("display"):
+            yield part["display"]
+        for value in part.values():
+            yield from displays_of_cpt(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from displays_of_cpt(value)
+
+
 def test_no_display_of_cpt_is_written_like_a_descriptor_of_its_owner():
-    """Their descriptors count with "(s)" and part clauses by semicolons; ours are plain words."""
-    for name in NAMES:
-        for system, concept in concepts(name):
-            if system == CPT:
-                assert "(s)" not in concept["display"]
-                assert ";" not in concept["display"]
+    """Their descriptors count with "(s)", part clauses by semicolons and have words of their own; ours are plain."""
+    found = {concept["display"] for name in NAMES for system, concept in concepts(name) if system == CPT}
+    for path in FIXTURES.glob("*/*/request.json"):
+        found |= set(displays_of_cpt(orjson.loads(path.read_bytes())))
+    found |= set(displays_of_cpt(tomllib.loads((FOLDER.parent / "preview.toml").read_text(encoding="utf-8"))))
+    theirs = (
+        r"\(s\)|;|insertion|therapeutic (procedure|exercise|activit)|manual therapy|re-?education|without injection"
+    )
+    assert len(found) > 20
+    assert [display for display in found if re.search(theirs, display, re.IGNORECASE)] == []
 
 
 def official_codes(*beginnings):
