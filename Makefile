@@ -22,9 +22,11 @@ test-slow: $(VENV)/.dev ## Run the tests of minutes: requests of 10 MB, the inst
 unit: $(VENV)/.dev ## Run the unit and service tests: under a minute
 	$(BIN)/pytest -q -m "not postgresql" tests/unit tests/service
 
-lint: $(VENV)/.dev ## Check style and format
+lint: $(VENV)/.dev ## Check style and format, spelling, and plain American English
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/python -m tests.wording
 
 types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy

@@ -131,7 +131,7 @@ def _discovery(target: Target) -> tuple[list[dict[str, Any]], Finding]:
         raise Unreachable(f"discovery answers {answered.status_code}")
     services = _json(answered).get("services")
     if not isinstance(services, list):
-        raise Unreachable("discovery is no list of services")
+        raise Unreachable("discovery does not list services")
     faults = [
         f"service {number} lacks {name}"
         for number, service in enumerate(services)

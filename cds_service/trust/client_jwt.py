@@ -100,7 +100,7 @@ class Gatekeeper:
             header = jwt.get_unverified_header(token)
             claims = jwt.decode(token, options={"verify_signature": False})
         except (jwt.InvalidTokenError, RecursionError):
-            raise Unauthorized("The token is no JSON Web Token") from None
+            raise Unauthorized("The token is not a JSON Web Token") from None
         if header.get("alg") not in ALGORITHMS:
             raise Unauthorized(f"The token's alg must be one of {', '.join(ALGORITHMS)}")
         if not isinstance(header.get("kid"), str):

@@ -85,6 +85,6 @@ def _check_key_set_url(where: str, url: str) -> None:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise SettingsError(f"{where}: jku: is no URL") from None
+        raise SettingsError(f"{where}: jku: is not a URL") from None
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise SettingsError(f"{where}: jku: must be an https URL")

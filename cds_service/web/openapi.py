@@ -92,7 +92,7 @@ def description(service_ids: list[str], base_url: str, version: str) -> dict[str
             },
             "/cds-services/{id}/feedback": {
                 "parameters": [identifier],
-                "post": _operation("feedback", "Tell what became of cards", {"type": "object"}, feedback),
+                "post": _operation("feedback", "Report accepted and overridden cards", {"type": "object"}, feedback),
             },
         },
         "components": {

@@ -58,7 +58,7 @@ def blueprint(
 
     @views.post("/preview/trace")
     def trace() -> Response:
-        """Tell why: run a request through the service once more, keeping nothing, and return the trace."""
+        """Return the trace of a request: run it through the service again without recording it."""
         entrance.count_reader()
         body = entrance.body()
         with entrance.computing() as deadline:

@@ -49,7 +49,7 @@ def site(database_of_server: str) -> Iterator[str]:
 
 @pytest.fixture(params=[(360, "dark"), (1400, "light")], ids=["360px-dark", "1400px-light"])
 def page(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[Page]:
-    """A page in both widths and colour schemes; what goes wrong in it fails the test."""
+    """A page in both widths and color schemes; what goes wrong in it fails the test."""
     width, scheme = request.param
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, base_url=site)
     opened = context.new_page()

@@ -83,7 +83,7 @@ def test_every_suggestion_has_one_action_whose_description_says_it_all(registry)
 
 
 def test_ids_are_stable_for_a_call_and_differ_between_calls(registry):
-    """R2, V4: unique per call, repeatable, so that a repeated request is recognised."""
+    """R2, V4: unique per call, repeatable, so that a repeated request is recognized."""
     sent = request(condition("278860009", "sct"))
     first, again = only(registry, sent), only(registry, sent)
     assert first == again

@@ -201,7 +201,7 @@ CARD = call(2).rows()["cards"][0]
         orjson.dumps({"cards": [{**CARD, "rule": {"a": 1}}]}),
         orjson.dumps({"calls": [{**call(2).rows()["calls"][0], "orders": 2**62}]}),
         orjson.dumps({"calls": [{**call(2).rows()["calls"][0], "id": "x" * 100}]}),
-        orjson.dumps({"cards": [{**CARD, "colour": "red"}]}),  # an unknown column
+        orjson.dumps({"cards": [{**CARD, "color": "red"}]}),  # an unknown column
         orjson.dumps({"cards": [{"uuid": "only"}]}),
         orjson.dumps({"nowhere": [CARD]}),
         orjson.dumps({"cards": CARD}),

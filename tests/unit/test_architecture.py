@@ -1,4 +1,4 @@
-"""Rules of the house that the import contracts cannot say."""
+"""Rules for the code that import contracts cannot express."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOMES = {
 }
 
 
-def test_the_top_of_the_house_can_be_seen_at_a_glance():
+def test_the_top_level_can_be_seen_at_a_glance():
     top = [path for path in (ROOT / "cds_service").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
     assert len([path for path in top if not path.name.startswith("__")]) <= 16
 
@@ -79,7 +79,7 @@ def test_nothing_catches_everything():
 def test_the_tour_of_the_code_is_short():
     """A newcomer understands a call and a guideline after 1,200 lines."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    tour = text[text.index("Read in this order") : text.index("| room |")]
+    tour = text[text.index("Read in this order") : text.index("| package |")]
     files = re.findall(r"`([\w/]+\.py)`", tour)
     assert len(files) >= 8
     assert sum(len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in files) <= 1200

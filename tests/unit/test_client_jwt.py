@@ -126,7 +126,7 @@ NO_IDS = ("", "\ud800", "a\udfffb", 5, ["a"], {}, True)
         ("", "An Authorization header with a bearer token is required"),
         ("Basic abc", "An Authorization header with a bearer token is required"),
         ("Bearer ", "An Authorization header with a bearer token is required"),
-        ("Bearer x", "The token is no JSON Web Token"),
+        ("Bearer x", "The token is not a JSON Web Token"),
         ("Bearer " + "x" * 20_000, "The token is longer than this service accepts"),
         ("Bearer " + forged("none"), "The token's alg must be one of"),
         ("Bearer " + forged("HS256", lambda _: b"x" * 32), "The token's alg must be one of"),
@@ -161,10 +161,10 @@ NO_IDS = ("", "\ud800", "a\udfffb", 5, ["a"], {}, True)
         (f"Bearer {changed(iat=NOW + 20, exp=NOW + 10)}", "The token's iat is after its exp"),
         (f"Bearer {changed(iat=NOW + 10.5, exp=NOW + 10)}", "The token's iat is after its exp"),
         *((f"Bearer {changed(jti=value)}", "The token's jti is no text") for value in NO_IDS),
-        (f"Bearer {signed('[' * 4000 + ']' * 4000)}", "The token is no JSON Web Token"),
-        (f"Bearer {signed(claims='[' * 4000 + ']' * 4000)}", "The token is no JSON Web Token"),
-        (f"Bearer {signed(claims='[]')}", "The token is no JSON Web Token"),
-        (f"Bearer {signed(claims='1' * 5000)}", "The token is no JSON Web Token"),
+        (f"Bearer {signed('[' * 4000 + ']' * 4000)}", "The token is not a JSON Web Token"),
+        (f"Bearer {signed(claims='[' * 4000 + ']' * 4000)}", "The token is not a JSON Web Token"),
+        (f"Bearer {signed(claims='[]')}", "The token is not a JSON Web Token"),
+        (f"Bearer {signed(claims='1' * 5000)}", "The token is not a JSON Web Token"),
     ],
 )
 def test_what_does_not_open_the_door(authorization, said):
@@ -286,7 +286,7 @@ def test_the_issuers_file(tmp_path):
         ('[[issuer]]\niss = "a"', "issuer 1: give either jku or jwks"),
         ('[[issuer]]\niss = "a"\njku = 5', "issuer 1: jku: must be text or a list of texts"),
         ('[[issuer]]\niss = "a"\njku = "http://ehr.example.org/k"', "issuer 1: jku: must be an https URL"),
-        ('[[issuer]]\niss = "a"\njku = "https://[x"', "issuer 1: jku: is no URL"),
+        ('[[issuer]]\niss = "a"\njku = "https://[x"', "issuer 1: jku: is not a URL"),
         ('[[issuer]]\niss = "a"\njwks = 5', "issuer 1: jwks: must be a JSON Web Key Set"),
         ('[[issuer]]\niss = "a"\njwks = {keys = [5]}', "issuer 1: jwks: must be a JSON Web Key Set"),
         (

@@ -116,7 +116,7 @@ def test_no_text_claims_more_than_the_sources(knowledge):
 def test_no_statement_is_spelled_in_two_ways(knowledge):
     """Spelling is American, whatever a source writes."""
     words = " ".join(item.statement + item.population for item in knowledge.evidence.values()).lower()
-    for british in ("anaesthet", "randomised", "favour", "lymphoedema", "recognise", "tumour", "physiotherap"):
+    for british in ("anaesthet", "lymphoedema", "physiotherap"):  # make lint finds those that codespell knows
         assert british not in words
 
 
@@ -137,7 +137,7 @@ def test_the_version_changes_with_any_knowledge_file(tmp_path, knowledge):
 
 
 def test_every_topic_is_stable_and_alphanumeric(knowledge):
-    """V4: one vendor keys acknowledgements to it."""
+    """V4: one vendor keys acknowledgments to it."""
     topics = [rule.topic for rule in knowledge.table.rules if not rule.silent]
     assert len(set(topics)) == len(topics)
     assert all(topic.isalnum() and len(topic) <= 100 for topic in topics)

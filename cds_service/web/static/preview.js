@@ -109,7 +109,7 @@ function plural(number, type) {
   return `${number} ${type.replace(/(?!^)[A-Z]/g, " $&").toLowerCase()}${number === 1 ? "" : "s"}`;
 }
 
-// Draws the lists anew, relevant entries first; between two draws they keep their order.
+// Redraws the lists, relevant entries first; between two draws they keep their order.
 function drawChart(trace) {
   const recognized = recognizedEntries(trace);
   drawProblems(at("problems"), ofType("Condition"), { deciding: decidingEntries(trace), recognized, groups: offered("group"), alter });
@@ -150,7 +150,7 @@ async function tell(path, entry) {
   return status === 200;
 }
 
-// Loads the scenario's chart and asks. A chart of the same patient that is there already is not loaded anew.
+// Loads the scenario's chart and asks. If the chart of the same patient is already loaded, it is kept.
 async function open(next, words = "") {
   const turn = ++loading;
   const same = chart && next.patient && next.patient === scenario.patient;
