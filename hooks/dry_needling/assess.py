@@ -107,14 +107,12 @@ def _elsewhere(problems: Iterable[Problem]) -> OtherPain:
 
 
 def _is_chronic(answers: Answers) -> bool:
-    """Return whether a condition that the order is for is chronic."""
-    if answers.duration.chronicity is Chronicity.CHRONIC:
-        return True
-    for problem in answers.found.musculoskeletal:
-        beside = answers.modifiers(of_problem(problem))
-        if durations.of_pain((problem,), beside, answers.today).chronicity is Chronicity.CHRONIC:
-            return True
-    return False
+    """Return whether a condition that made it R7 is chronic; chronic low back pain has a rule of its own."""
+    return any(
+        durations.of_pain((problem,), answers.modifiers(of_problem(problem)), answers.today).chronicity
+        is Chronicity.CHRONIC
+        for problem in answers.found.musculoskeletal
+    )
 
 
 def _lasts_six_weeks(answers: Answers) -> bool:

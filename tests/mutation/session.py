@@ -53,33 +53,41 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     for nodes in known["tests"].values():
         for node in nodes:
             weight[node] += 1
-    results_file = FOLDER / "results.ndjson"
-    done = (
-        {json.loads(line)["mutant"] for line in results_file.read_text(encoding="utf-8").splitlines()}
-        if results_file.exists()
-        else set()
-    )
+    results, survivors = FOLDER / "results.ndjson", FOLDER / "survivors.txt"
+    done = {json.loads(line)["mutant"] for line in lines(results)}
+    tried = [one for one in dict.fromkeys(lines(survivors)) if one not in done]
     left = [one for one in json.loads((FOLDER / "chosen.json").read_text(encoding="utf-8")) if one not in done]
     Random(len(left)).shuffle(left)  # so that what is there when somebody looks stands for all
-    with results_file.open("a", encoding="utf-8") as results:
-        for number, budget in enumerate(ROUNDS):
-            lived = []
-            for mutant in left:
-                began = time.monotonic()
-                nodes = [node for node in known["tests"].get(function(mutant), []) if node in by_id]
-                nodes = within(sorted(nodes, key=lambda node: weight[node]), known["seconds"], budget)
-                outcome = "untested"
-                if nodes:
-                    limit = 10 * sum(known["seconds"][node] for node in nodes) + CPU_SECONDS
-                    outcome = in_child(partial(attack, mutant, [by_id[node] for node in nodes], watch), limit)
-                if outcome == "lived" and number + 1 < len(ROUNDS):
-                    lived.append(mutant)
-                    continue
+    for mutants, budget, is_last in (
+        ([one for one in left if one not in tried], ROUNDS[0], False),
+        (None, ROUNDS[1], True),
+    ):
+        for mutant in tried if mutants is None else mutants:
+            began = time.monotonic()
+            nodes = [node for node in known["tests"].get(function(mutant), []) if node in by_id]
+            nodes = within(sorted(nodes, key=lambda node: weight[node]), known["seconds"], budget)
+            outcome = "untested"
+            if nodes:
+                limit = 10 * sum(known["seconds"][node] for node in nodes) + CPU_SECONDS
+                outcome = in_child(partial(attack, mutant, [by_id[node] for node in nodes], watch), limit)
+            if outcome == "lived" and not is_last:
+                tried.append(mutant)
+                note(survivors, mutant)
+            else:
                 said = {"mutant": mutant, "outcome": outcome, "tests": len(nodes), "seconds": time.monotonic() - began}
-                results.write(json.dumps(said) + "\n")
-                results.flush()
-            left = lived
+                note(results, json.dumps(said))
     return True
+
+
+def lines(path: Path) -> list[str]:
+    """Return the lines of a file that may not be there."""
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def note(path: Path, line: str) -> None:
+    """Add a line to a file."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
 
 
 def function(mutant: str) -> str:
@@ -127,8 +135,6 @@ def learn(items: list[pytest.Item], watch: Watch, stats: Path) -> None:
         watch.failed = False
         began = time.process_time()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        with (FOLDER / "learned.ndjson").open("a", encoding="utf-8") as log:
-            log.write(json.dumps([item.nodeid, watch.failed, time.process_time() - began]) + "\n")
         if not watch.failed:
             seconds[item.nodeid] = time.process_time() - began
             for name in trampoline.called():

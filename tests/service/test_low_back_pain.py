@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from cds_service.errors import PrefetchMissing
-from tests.charts import code, condition, needling, request, rules
+from tests.cases import EXTENSION
+from tests.charts import bundle, cards, code, condition, needling, request, rules
 
 DAY = date(2026, 11, 25)
 SCT = "sct"
@@ -340,6 +341,51 @@ def test_a_diagnosis_of_the_visit_in_which_the_order_is_written_counts(context, 
     sent["context"]["encounterId"] = context
     own = {"Encounter/e1": "R4", "Encounter/e3": "R1"}
     assert rules(registry, sent, DAY) == [own.get(named, expected)]
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [({"value": 40, "code": "a"}, "R1"), ({"value": 40, "unit": "years"}, "R1"), ({"value": 600, "code": "mo"}, "R6")],
+)
+def test_an_age_at_onset_is_read_by_its_code_or_its_unit(age, expected, registry):
+    born = {"resourceType": "Patient", "id": "p1", "birthDate": "1980-05-17"}
+    prefetch = {"patient": born, "conditions": bundle(lbp(onsetAge=age))}
+    assert rule(registry, prefetch=prefetch) == expected
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        ({"low": {"value": 3}, "high": {"value": 6}}, "3 to 6"),
+        ({"high": {"value": 6, "code": "mo"}}, "6 mo"),
+        ({"low": {"value": 3, "unit": "years", "code": "a"}}, "3 years"),
+        ({"high": {"value": 6}, "low": 5}, "6"),
+    ],
+)
+def test_an_onset_that_is_a_range_is_quoted_and_proves_nothing(span, words, registry):
+    (found,) = cards(registry, request(lbp(onsetRange=span)), DAY)
+    assert found["extension"][EXTENSION]["rule"] == "R6"
+    assert f"onset in words: '{words}'" in found["detail"]
+
+
+def test_radiculopathy_as_reason_decides_without_a_list(registry):
+    """Any readable reason decides alone: no 412; an injection for it is silent."""
+    for reason in ("M54.16", "M54.41"):
+        for value, expected in (("20560", ["R4"]), ("20552", [])):
+            sent = request(order=order(code=code("cpt", value), reasonCode=[code("icd", reason)]))
+            del sent["prefetch"]["conditions"]
+            assert rules(registry, sent, DAY) == expected
+
+
+@pytest.mark.parametrize(
+    ("days", "note"), [(41, "confirm"), (42, "confirm-care"), (43, "confirm-care"), (83, "confirm-care")]
+)
+@pytest.mark.parametrize("value", ["M54.50", "M54.2"])
+def test_conservative_care_is_asked_for_from_six_weeks_on(days, note, value, registry):
+    began = (DAY - timedelta(days=days)).isoformat()
+    (found,) = cards(registry, request(condition(value, onsetDateTime=began)), DAY)
+    told = found["extension"][EXTENSION]
+    assert (told["rule"], [name for name in told["notes"] if name.startswith("confirm")]) == ("R7", [note])
 
 
 def test_an_injection_is_answered_by_its_four_rules_only(registry):
