@@ -23,22 +23,22 @@ from cds_service.protocol.cards import encode
 from cds_service.protocol.request import HookRequest, hook_of, read_request
 
 Repeats = Callable[[HookRequest, CdsService, Sequence[Advice]], frozenset[str]]
-"""Tells which cards of a call, by uuid, would repeat what was overridden a short time before."""
+"""Returns the uuids of a call's cards that would repeat a recently overridden one."""
 
 Waiting = Callable[[], AbstractContextManager[None]]
 
 MOST_REFERENCES = 10
-"""References that are fetched for one call."""
+"""Limit of references fetched per call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """What a call may draw on beside its request.
+    """What a call may use besides its request.
 
     Attributes:
         access: fetches what was not prefetched; None fetches nothing.
-        deadline: when the call must be answered, by time.monotonic(); fetching ends before it.
-        repeats: tells which cards to withhold; None withholds none.
+        deadline: when the call must be answered, by time.monotonic(); fetching ends earlier.
+        repeats: returns the cards to withhold; None withholds none.
         waiting: entered while the call waits for a FHIR server, so that others may compute.
     """
 
@@ -50,12 +50,12 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call was answered with.
+    """The answer to a call.
 
     Attributes:
-        fetched: what became of each fetch, by prefetch key.
-        missing: prefetch keys that could not be had.
-        withheld: uuids of the guidance's cards that are not in the body, because they would repeat what was overridden.
+        fetched: the outcome of each fetch, by prefetch key.
+        missing: prefetch keys that were not available.
+        withheld: uuids of cards left out of the body because they would repeat an overridden one.
     """
 
     body: bytes
@@ -77,17 +77,17 @@ def answer(
     """Answer one call of a service.
 
     Args:
-        registry: the services there are.
+        registry: all services.
         service_id: the id in the URL; "" picks the first service that answers the request's hook.
         body: the request as received.
         today: the evaluation date.
-        support: what the call may draw on; by default its request alone.
+        support: what the call may use besides its request; nothing by default.
 
     Raises:
         CdsError: the request cannot be answered; the error says which status and why. TooLate, when a deadline is
             set (`deadline.until`) and has passed.
     """
-    services = registry.named(service_id)  # an unknown id is told before anything about the body
+    services = registry.named(service_id)  # an unknown id is reported before anything about the body
     document = scan.read(body)
     step()
     hook = hook_of(document)
@@ -113,7 +113,7 @@ def answer(
 
 
 def _with_outcomes(refused: CdsError, outcomes: Mapping[str, FetchOutcome]) -> CdsError:
-    """Return a refusal with what became of each fetch, in a 412 in words too (P2)."""
+    """Return an error with the outcome of each fetch, which a 412 names in words (P2)."""
     error = refused
     if isinstance(refused, PrefetchMissing) and refused.key in outcomes:
         error = refused.because(outcomes[refused.key].words)

@@ -1,4 +1,4 @@
-"""What is remembered of calls: turns answers into records without patient data, and withholds repeats."""
+"""The journal: turns answers into records without patient data, and withholds repeats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cds_service.store.records import OTHER, UNRECOGNISED, CallRecord, CardRecor
 
 
 class Journal:
-    """Keeps records of calls and feedback, and tells from them what need not be shown again."""
+    """Records calls and feedback, and finds cards that need not be shown again."""
 
     def __init__(
         self, recorder: Recorder, overridden: repeats.Repeats, pseudonyms: Pseudonyms, *, keep_comments: bool = False
@@ -30,9 +30,9 @@ class Journal:
 
         Args:
             recorder: writes records.
-            overridden: knows what was overridden.
-            pseudonyms: stand for patients, users and chart entries.
-            keep_comments: keep the words of clinicians.
+            overridden: finds overridden cards.
+            pseudonyms: hashes for patients, users and chart entries.
+            keep_comments: store the comments of clinicians.
         """
         self._recorder = recorder
         self._overridden = overridden
@@ -53,7 +53,7 @@ class Journal:
         return self._overridden.asked_at(hook)
 
     def keep_call(self, entry: CallEntry, answered: Answer, cards: Sequence[CardRecord], seconds: float) -> None:
-        """Keep a call that was answered. Never waits, never raises."""
+        """Record an answered call. Never waits, never raises."""
         request, guidance = answered.request, answered.guidance
         self._recorder.record(
             CallRecord(
@@ -75,16 +75,16 @@ class Journal:
     def keep_feedback(
         self, service_id: str, entries: Sequence[FeedbackEntry], offered: Mapping[str, str], received: datetime
     ) -> None:
-        """Keep feedback: durable when this returns.
+        """Record feedback; it is durable when this returns.
 
         Args:
             service_id: of the service whose cards it is about.
             entries: as sent.
-            offered: system by code of the reasons that its cards offer; what else is given is kept as "other".
+            offered: system by code of the reasons that its cards offer; any other code is stored as "other".
             received: when it came.
 
         Raises:
-            Unavailable: it cannot be kept at the moment.
+            Unavailable: it cannot be stored now.
         """
         self._recorder.keep([self._feedback(service_id, entry, offered) for entry in entries], received)
 
@@ -92,9 +92,9 @@ class Journal:
         return self._pseudonyms.of("patient", client, request.fhir_server or "", request.context.patient_id)
 
     def card(self, advice: Advice, service: CdsService) -> CardRecord:
-        """Return what is kept of a card."""
+        """Return the record of a card."""
         card, subject = advice.card, advice.subject
-        # New content is a new ground: what a clinician overrode was said by the old one.
+        # New content is a new ground, because the clinician overrode what the old content said.
         grounds = (*subject.grounds, service.knowledge.version)
         return CardRecord(
             uuid=card["uuid"],
@@ -114,7 +114,7 @@ class Journal:
         return FeedbackRecord(
             service=service_id,
             card=card or UNRECOGNISED,
-            # What is no id of ours is told from others of its kind, and kept as a hash that says nothing.
+            # An id that is not from a card is stored as a hash, which distinguishes it and reveals nothing.
             told_apart_by="" if card else self._pseudonyms.of("card", entry.card),
             outcome=entry.outcome,
             outcome_timestamp=entry.outcome_timestamp,
@@ -128,7 +128,7 @@ class Journal:
 
 
 class CallEntry:
-    """The journal's entry of one call: what its cards are about is worked out once, for repeats and for the record."""
+    """The journal's entry of one call: the subjects of its cards are computed once, for repeats and for the record."""
 
     def __init__(self, journal: Journal, client: str, received: datetime, waiting: Waiting) -> None:
         self.client = client
@@ -144,7 +144,7 @@ class CallEntry:
         return self._journal.repeats(self, request, self._of(service, advice))
 
     def keep(self, answered: Answer, seconds: float) -> None:
-        """Keep the call, once it is answered. Never waits, never raises."""
+        """Record the call once it is answered. Never waits, never raises."""
         cards = self._of(answered.service, answered.guidance.advice)
         self._journal.keep_call(self, answered, cards, seconds)
 
@@ -155,8 +155,8 @@ class CallEntry:
 
 
 def _call_id() -> str:
-    """Return an id for a record: it must be new, not secret.
+    """Return an id for a record, which must be unique but not secret.
 
-    Asking the system for random bits gives way to the thread that writes, which then delays this answer.
+    Asking the system for random bits would let the writing thread run first and delay this answer.
     """
     return str(UUID(int=random.getrandbits(128), version=4))

@@ -36,7 +36,7 @@ def configure(level: str) -> None:
 
 
 def log_defect(ended: threading.ExceptHookArgs) -> None:
-    """Log that a thread ended by a defect: where, but not the exception's own text, which can quote data."""
+    """Log that a thread ended by a defect, and where, but not the exception's text, which can quote data."""
     name = ended.thread.name if ended.thread else ""
     log().error("defect", thread=name, cause=ended.exc_type.__name__, places=places(ended.exc_traceback))
 
@@ -45,7 +45,7 @@ def begin_trace(traceparent: str) -> None:
     """Put the trace id of a request into each log line that this thread writes until the next request begins.
 
     Args:
-        traceparent: the header as received; anything that is no W3C traceparent begins a call without a trace.
+        traceparent: the header as received; anything but a W3C traceparent begins a call without a trace.
     """
     structlog.contextvars.clear_contextvars()
     match = _TRACEPARENT.fullmatch(traceparent)
@@ -62,7 +62,7 @@ def outgoing_trace() -> dict[str, str]:
 
 
 def log() -> Any:
-    """Return the logger. Callers pass names and numbers of ours, never values from a request."""
+    """Return the logger. Callers pass names and numbers, never values from a request."""
     return structlog.get_logger()
 
 
@@ -80,7 +80,7 @@ def places(trace: TracebackType | None) -> list[str]:
 
 
 def places_of(thread: int) -> list[str]:
-    """Return what a thread is doing, the latest last; nothing when it has ended."""
+    """Return the stack of a thread, latest call last; empty when it has ended."""
     frame = sys._current_frames().get(thread)  # noqa: SLF001 - the only way to look at another thread
     return _told(traceback.extract_stack(frame)) if frame else []
 

@@ -1,1 +1,1 @@
-"""Before go-live: what the guidelines would have said about a hospital's history, and what a change would change."""
+"""Before go-live: runs the guidelines over a hospital's history, and compares two versions of a guideline."""

@@ -1,4 +1,4 @@
-"""A session of the past as a call of today: what a server would have sent, decided by the code that answers calls."""
+"""A past session as a call: what a server would have sent, decided by the code that answers calls."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What every process that decides is told; it can be pickled.
+    """The setup of every deciding process; it can be pickled.
 
     Attributes:
         load: returns the guidelines, in the process that decides.
@@ -92,7 +92,7 @@ def orders_in_scope(service: CdsService, orders: Iterable[Resource]) -> tuple[Dr
 
 
 def draft(order: Resource) -> Resource:
-    """Return an order as it was before it was signed, whatever became of it."""
+    """Return an order as it was before it was signed, whatever happened later."""
     return {**order, "status": "draft"}
 
 
@@ -132,7 +132,7 @@ def decide(
     except CdsError as refused:
         return {}, f"refused {refused.status}"
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as defect:
-        return {}, f"failed {type(defect).__name__}"  # a defect of ours is counted, and the run goes on
+        return {}, f"failed {type(defect).__name__}"  # a defect of this code is counted, and the run continues
     return {places[id(item.draft.resource)]: item for item in decided}, ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 SMALLEST = 11
-"""A count below this is told as `<11`."""
+"""A count below this is shown as `<11`."""
 SMALL = f"<{SMALLEST}"
 HIDDEN = "not shown"
 """Stands for a count from which, with its total, a small one could be subtracted."""

@@ -104,7 +104,7 @@ def tested(old: Folder, new: Folder, known: FactSpace) -> dict[str, tuple[FactVa
     """Return the facts that rules of either folder test, with the values each can have.
 
     Args:
-        known: the facts of the guideline as it is now; of others, the values that rules name and any other are told.
+        known: the facts of the guideline as it is now; for other facts, the values that rules name, and any other.
     """
     named: dict[str, list[FactValue]] = {}
     for rule in (*old.rules, *new.rules):

@@ -248,7 +248,7 @@ def _followed(service: CdsService, item: Decided, chart: _Chart, session: Sessio
 
 
 def _each_once(patient: str, lines: Iterable[bytes]) -> tuple[list[Resource], list[str]]:
-    """Return each resource of a patient once, in a fixed order, and how copies of one were told apart."""
+    """Return each resource of a patient once, in a fixed order, and how the copy to use was chosen."""
     copies: dict[tuple[str, str], list[tuple[Resource, bytes]]] = defaultdict(list)
     for line in lines:
         resource = orjson.loads(line)

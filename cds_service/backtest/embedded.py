@@ -55,7 +55,9 @@ def run(plan: Plan, versions: Versions, progress: Progress) -> Totals:
             number = pool.submit(_deal, plan, codes).result()
             dealt = _decide(plan, pool, progress)
     except BrokenProcessPool:
-        raise BacktestRefused("A worker process ended, perhaps for want of memory; the same command goes on") from None
+        raise BacktestRefused(
+            "A worker process ended, perhaps without enough memory; repeat the command to resume"
+        ) from None
     return totals(plan, files, orders, number, dealt)
 
 
@@ -96,7 +98,7 @@ def _merges(_plan: Plan, _: int, file: ExportFile) -> list[tuple[str, str]]:
 
 
 def _scanned(plan: Plan, kinds: Iterable[str], pool: ProcessPoolExecutor, progress: Progress) -> list[FileRead]:
-    """Read every file once; return what became of its lines, and how many there are counted on their own."""
+    """Read every file once; return the outcome of its lines, and a separate count of them."""
     (plan.work / "kept").mkdir(exist_ok=True)
     items = plan.read(tuple(kinds))
     size, whole = 0, sum(file.path.stat().st_size for _, file in items)

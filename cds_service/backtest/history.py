@@ -51,7 +51,7 @@ _RECORDED = {
 
 
 class Known(StrEnum):
-    """Whether something had been recorded at a moment: before it, after it, or it cannot be told."""
+    """Whether something had been recorded at a moment: before it, after it, or unknown."""
 
     BEFORE = "before"
     AFTER = "after"
@@ -198,7 +198,7 @@ def _known(entry: Resource, moment: Moment) -> Known:
 
 
 def _still(entry: Resource, moment: Moment) -> Iterator[Resource]:
-    """Yield an entry as it was; where it ended and it cannot be told when, as ended and as not yet ended."""
+    """Yield an entry as it was; if it ended at an unknown time, as ended and as not yet ended."""
     kind = entry["resourceType"]
     if kind == "Condition":
         yield from _condition(entry, moment)

@@ -22,7 +22,7 @@ from cds_service.backtest.scan import Scanned, Wanted
 
 @dataclass(frozen=True, slots=True)
 class FileRead:
-    """What became of a file's lines, and how many there are, and hold no resource, when counted in another way."""
+    """The outcome of a file's lines, with separate counts of all lines and of lines without a resource."""
 
     scanned: Scanned
     counted: int
@@ -34,7 +34,7 @@ class Totals:
     """What was read and decided, from which the sums are made.
 
     Attributes:
-        files: what became of each file.
+        files: the outcome of each file.
         orders: orders of all kinds.
         in_scope: orders in scope, each once, as the engine counts them.
         dealt: lines that came to where they are decided.
@@ -137,7 +137,7 @@ def _gone(file: ExportFile) -> Iterator[str]:
 
 
 def told_of(file: ExportFile, found: Scanned, *, verify: bool) -> dict[str, Any]:
-    """Return what became of a file's lines, beside what another way of counting gives, as plain data."""
+    """Return the outcome of a file's lines, with the separate counts, as plain data."""
     undecodable = _undecodable(file) if verify else found.states.get("invalid", 0)
     return {"scanned": found.as_document(), "counted": lines.count(file.path), "undecodable": undecodable}
 

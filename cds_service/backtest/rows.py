@@ -31,13 +31,13 @@ class Row:
         later: entries of the chart that were recorded afterwards and left out.
         in_error: entries of the chart that are marked as entered in error now.
         deciding, deciding_changed: chart entries that decided, and how many of them changed afterwards.
-        status: what became of the order.
+        status: the order's status.
         codes: the order's codes, as far as the guideline's value sets know them.
         done: it was completed, or the procedure followed within 90 days.
         problems: how many problems were on file.
         in_utc: the order's moment is written in UTC.
         together: orders that were signed in the session.
-        copies: on a patient's first row, how many copies of resources were told apart, and how.
+        copies: on a patient's first row, how many copies of resources there were, and how one was chosen.
         grounds: problems in our value sets, with days before the order, for a trace.
     """
 

@@ -1,4 +1,4 @@
-"""One file of an export to the lines that matter, with DuckDB: whose each line is, and what became of every other."""
+"""From one file of an export to its relevant lines, with DuckDB: the patient of each, and the outcome of all others."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ LEFT JOIN gone ON gone.reference = read.kind || '/' || read.id
 
 @dataclass(slots=True)
 class Scanned:
-    """What became of the lines of one file.
+    """The outcome of the lines of one file.
 
     Attributes:
         name: the file's, within the export.
-        states: lines by what became of them: kept, not wanted, not asked for, without subject, deleted, invalid, blank.
+        states: lines by outcome: kept, not wanted, not asked for, without subject, deleted, invalid, blank.
         faults: number and kind of each line that was left out because of what it is.
         unreadable: why the file could not be read to its end, or "".
         servers: bases of absolute references to patients.
@@ -128,7 +128,7 @@ def scan(engine: duckdb.DuckDBPyConnection, file: ExportFile, root: Path, wanted
     """Read one file.
 
     Returns:
-        What became of its lines, and the lines that are kept with their patient.
+        The outcome of its lines, and the kept lines with their patient.
     """
     faults = Faults()
     lines = batches(file.path, faults)  # named in _READ

@@ -38,7 +38,7 @@ def run(master: str, plan: Plan, versions: Versions, progress: Progress) -> Tota
     Args:
         master: Spark's master, such as `local[2]` or `spark://host:7077`.
         plan: the run.
-        versions: what decides; executors load it anew.
+        versions: the guidelines; executors load them themselves.
         progress: told when a stage is done.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else executors take the system's Python
@@ -115,7 +115,7 @@ def _merges(file: ExportFile) -> Iterator[pa.Table]:
 
 def _scan(plan: Plan, wanted: Wanted) -> _ReadFile:
     def read(file: ExportFile) -> Iterator[pa.Table]:
-        """Yield a file's kept lines, and what became of the others on a row of its own."""
+        """Yield a file's kept lines, and the outcome of the others in a separate row."""
         with scan.connection(plan.memory, 1) as engine:
             found, kept = scan.scan(engine, file, plan.export, wanted)
         document = reading.told_of(file, found, verify=plan.verify)

@@ -173,7 +173,7 @@ def _repeats(carded: Sequence[Decision]) -> dict[str, Shown]:
 
 
 def _carried_out(decided: Sequence[Decision]) -> dict[str, Shown]:
-    """Return what became of orders that would have had a warning: bounds for what a warning could change."""
+    """Return the outcomes of orders that would have had a warning: bounds for what a warning could change."""
     warned = [row for row in decided if row["indicator"] == "warning"]
     return {
         "warned": part(len(warned), len(decided)),

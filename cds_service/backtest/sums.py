@@ -33,7 +33,7 @@ def counted(totals: Totals, found: Sequence[Mapping[str, Any]]) -> list[Sum]:
     for file in totals.files:
         name = file.scanned.name
         if not file.scanned.unreadable:
-            told.append(Sum(f"lines of {name} = what became of them", file.counted, file.scanned.lines))
+            told.append(Sum(f"lines of {name} = lines by outcome", file.counted, file.scanned.lines))
         invalid = file.scanned.states.get("invalid", 0)
         told.append(Sum(f"lines of {name} without a resource", file.undecodable, invalid))
     return told

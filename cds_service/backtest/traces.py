@@ -34,7 +34,7 @@ def choose(found: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, Any]
         if seen[name] <= (_OF_EACH_RULE if number[name] >= SMALLEST else 1):
             first.append(row)
         elif number[name] < SMALLEST:
-            continue  # how many traces there are shall not tell how many orders
+            continue  # the number of traces must not reveal the number of orders
         elif (row["rule_b"] and row["rule_b"] != row["rule"]) or row["other_rule"] != row["rule"]:
             second.append(row)
         else:

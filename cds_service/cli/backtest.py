@@ -1,4 +1,4 @@
-"""cds-service backtest | diff: what a guideline would have said about a history, and what a change would change."""
+"""cds-service backtest | diff: run a guideline over a history, and compare two versions of it."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.argument("new", type=_FOLDER)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def diff(old: Path, new: Path, as_json: bool) -> None:
-    """Compare two knowledge folders, OLD and NEW: every combination of facts whose rule changes, and every text.
+    """Compare two versions of a guideline.
 
-    Facts themselves are made by code: what they mean is compared only as far as words and value sets say.
+    OLD and NEW are knowledge folders. Shows every combination of facts whose rule changes, and every changed text.
+    Facts are computed by code, so changes of their meaning show only in words and value sets.
     """
     settings = settings_or_exit()
     try:
@@ -72,28 +73,29 @@ def _facts(settings: Settings, guideline: str) -> FactSpace:
     ),
 )
 @click.argument("export", type=_FOLDER)
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the results.")
-@click.option("--compare", type=_FOLDER, help="Knowledge folder to decide with too, and to compare with.")
-@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day of orders that are decided.")
-@click.option("--until", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day of orders that are decided.")
-@click.option("--zone", default="", help="Where the hospital is, as Europe/Berlin; else days are those written.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for results.")
+@click.option("--compare", type=_FOLDER, help="Knowledge folder to compare with.")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day of orders to decide.")
+@click.option("--until", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day of orders to decide.")
+@click.option("--zone", default="", help="Time zone of the hospital, such as America/New_York; empty: days as written.")
 @click.option("--processes", type=click.IntRange(1, 256), default=2, show_default=True, help="Worker processes.")
-@click.option("--memory", default="300MB", show_default=True, help="Memory of the engine in each process.")
+@click.option("--memory", default="300MB", show_default=True, help="Memory of the engine per process.")
 @click.option("--traces", type=click.IntRange(0, 1000), default=20, show_default=True, help="Orders to show in full.")
 @click.option(
     "--session-minutes", type=click.IntRange(0, 10080), default=60, show_default=True,
-    help="Between two orders of an encounter that were signed together.",
+    help="Longest time between two orders of an encounter that were signed together.",
 )  # fmt: skip
-@click.option("--strict/--no-strict", default=True, show_default=True, help="Exit with 1 where the data are faulty.")
-@click.option("--verify", is_flag=True, help="Decode every line once more with another decoder, and compare.")
+@click.option("--strict/--no-strict", default=True, show_default=True, help="Exit with 1 if the data are faulty.")
+@click.option("--verify", is_flag=True, help="Decode every line again with another decoder, and compare.")
 @click.option("--engine", type=click.Choice(["embedded", "spark"]), default="embedded", show_default=True)
 @click.option("--master", default="local[2]", show_default=True, help="Spark's master.")
-@click.option("--restart", is_flag=True, help="Begin anew where the folder holds another run, or a part of one.")
+@click.option("--restart", is_flag=True, help="Start over if the folder has another run, or a part of one.")
 def backtest(export: Path, out: Path, engine: str, master: str, traces: int, strict: bool, **told: Any) -> None:
-    """Decide every order of a Bulk FHIR EXPORT (a folder of NDJSON files, plain or .gz) as of its own moment.
+    """Run the service over a hospital's history.
 
-    Written are report.html, summary.json, summary.csv, faults.ndjson and the decisions as Parquet. A run that was
-    killed goes on when the same command is given again.
+    EXPORT is a Bulk FHIR export: a folder of NDJSON files, plain or .gz. Every order is decided as of its own time.
+    Writes report.html, summary.json, summary.csv, faults.ndjson and the decisions as Parquet. To resume a run that was
+    killed, repeat the command.
     """
     settings = settings_or_exit()
     try:
@@ -185,13 +187,13 @@ def _versions(settings: Settings, compare: Path | None) -> Versions:
 
 
 class _Told:
-    """Tells how far a run is, how fast, and how long it will take: on a terminal in one line, else in the log."""
+    """Reports progress, speed and remaining time: on a terminal in one line, otherwise in the log."""
 
     def __init__(self) -> None:
         self._stage, self._begun, self._last = "", 0.0, 0.0
 
     def __call__(self, stage: str, done: int, whole: int) -> None:
-        """Tell that so much of a stage is done."""
+        """Report the progress of a stage."""
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._begun, self._last = stage, now, now

@@ -1,1 +1,1 @@
-"""The only room that knows FHIR data: charts, dates, value sets, prefetch."""
+"""The only package that reads FHIR data: charts, dates, value sets, prefetch."""

@@ -1,4 +1,4 @@
-"""Bundles, and what is sent in their place: entries one by one, whatever shape they have."""
+"""Entries of Bundles, or of what is sent in their place, whatever their shape."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Resource = dict[str, Any]
 """A FHIR resource as raw JSON."""
 
 CONTAINERS: Final = ("Bundle", "Parameters", "List")
-"""Resources that hold others: a client may hand on what its server answered to a batch or an operation (P5)."""
+"""Resources that contain others: a client may pass on its server's answer to a batch or an operation (P5)."""
 
 DEEPEST: Final = 5
-"""Levels of Bundles in Bundles that are opened."""
+"""Levels of nested Bundles that are opened."""
 
 
 def entries_of(value: object) -> Iterator[tuple[int, Any, str]]:
     """Yield the position (from 1), the resource as sent and the fullUrl of each entry of a Bundle.
 
-    A single resource where a Bundle is expected (conformance P3) is the only entry of itself.
+    A single resource where a Bundle is expected (conformance P3) counts as its only entry.
     """
     if not isinstance(value, dict):
         return
@@ -37,7 +37,7 @@ def entries_of(value: object) -> Iterator[tuple[int, Any, str]]:
 
 
 def held_in(container: Resource) -> list[Resource]:
-    """Return the resources that Parameters or a List hold themselves."""
+    """Return the resources in Parameters or a List."""
     if container["resourceType"] == "List":
         return [resource for resource in _dicts(container.get("contained")) if is_resource(resource)]
     parameters = _dicts(container.get("parameter"))
@@ -46,7 +46,7 @@ def held_in(container: Resource) -> list[Resource]:
 
 
 def opened(value: object, levels: int = DEEPEST) -> Iterator[tuple[AsSent, str]]:
-    """Yield each resource of a prefetch value or a draft Bundle, and its fullUrl, also of Bundles within."""
+    """Yield each resource of a prefetch value or a draft Bundle, and its fullUrl, including nested Bundles."""
     for _, resource, full_url in entries_of(value):
         if not is_resource(resource):
             continue
@@ -63,7 +63,7 @@ def _dicts(value: object) -> list[dict[str, Any]]:
 
 
 def is_resource(value: object) -> TypeGuard[Resource]:
-    """Tell whether a value has the least that makes it a FHIR resource in JSON, or is one that was looked at."""
+    """Return whether a value is a FHIR resource in JSON, or a scanned one: it has a resourceType."""
     if isinstance(value, SentResource):
         return True
     return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
@@ -80,8 +80,8 @@ def links_of(bundle: object, relation: str) -> Iterator[str]:
 def is_cut_off(bundle: Resource, matches: int | None = None) -> bool:
     """Return whether a searchset is only a part of its list (conformance P6), whether it was sent or fetched.
 
-    It is when it names a next page, if an empty one, or counts more matches than it holds. Outcomes and what a search
-    includes beside its matches do not count as matches.
+    It is if it names a next page, even an empty one, or counts more matches than it holds. Outcomes and included
+    resources are not matches.
 
     Args:
         bundle: the searchset.

@@ -19,14 +19,14 @@ from cds_service.limits import MOST_CONTAINED, MOST_READ
 
 
 class Availability(StrEnum):
-    """What became of a prefetch key."""
+    """The outcome of a prefetch key."""
 
     PREFETCHED = "prefetched"
     """Sent, with entries or as an empty result."""
     PARTIAL = "partial"
     """Sent, but only a first page."""
     EMPTY = "empty"
-    """Sent as null or as an empty result: looked for, none on file."""
+    """Sent as null or as an empty result: nothing is on file."""
     FAILED = "failed"
     """The client tried and failed, or sent something unreadable."""
     ABSENT = "absent"
@@ -41,13 +41,13 @@ OBTAINED = frozenset({Availability.PREFETCHED, Availability.PARTIAL, Availabilit
 _QUOTE = ord('"')
 
 Choice = Callable[[Sequence[AsSent]], Sequence[AsSent]]
-"""Picks some of a list of resources."""
+"""Selects some of a list of resources."""
 
 
 class Chart:
     """One patient's resources for one call.
 
-    Holds raw JSON. Entries about another patient are never handed out; `foreign` counts those that mattered.
+    Holds raw JSON. Entries about another patient are never returned; `foreign` counts the relevant ones.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class Chart:
         Args:
             patient_id: the patient in context.
             by_type: the resources of the prefetch, by resource type.
-            availability: for each prefetch template's key, what became of it.
-            sources: what references may point into: the prefetched values and the draft Bundle.
-            unreadable: names of prefetched entries that are no FHIR resources at all.
+            availability: the outcome of each prefetch key.
+            sources: where references are resolved: the prefetched values and the draft Bundle.
+            unreadable: names of prefetched entries that are not FHIR resources.
             types: the resource type that each prefetch template's key asks for.
         """
         self.unreadable = tuple(unreadable)
@@ -85,7 +85,7 @@ class Chart:
 
     @property
     def resource_count(self) -> int:
-        """Return how many resources were sent, and what is none in their place."""
+        """Return how many entries were sent, including those that are not resources."""
         return sum(map(len, self._by_type.values())) + len(self.unreadable)
 
     @property
@@ -99,18 +99,18 @@ class Chart:
         return None if found is None else _whole(found)
 
     def entries(self, kind: str, chosen: Choice | None = None) -> Sequence[Resource]:
-        """Return the patient's resources of one type, as raw JSON, each once, though it may be sent under two keys.
+        """Return the patient's resources of one type, as raw JSON, without repeats, even if sent under two keys.
 
-        Args and raises: as `sent` says.
+        Args and raises: see `sent`.
         """
         return tuple(map(_whole, self.sent(kind, chosen)))
 
     def sent(self, kind: str, chosen: Choice | None = None) -> Sequence[AsSent]:
-        """Return the patient's resources of one type as they were sent, each once.
+        """Return the patient's resources of one type as sent, without repeats.
 
         Args:
-            chosen: picks those somebody needs. Asked first, for all at once: most of a chart is of no interest, and
-                whose it is need not be looked at.
+            chosen: selects the needed ones. Called first, for all together, because most of a chart is not relevant,
+                and then its patient need not be checked.
 
         Raises:
             TooManyResources: more entries were chosen, of all types together, than are read for one call.
@@ -129,11 +129,11 @@ class Chart:
         return tuple(found.values())
 
     def about_patient(self, kind: str) -> Sequence[Resource]:
-        """Return the patient's resources of one type for whoever looks at a call afterwards; nothing is counted."""
+        """Return the patient's resources of one type for a trace after the call; they are not counted."""
         return tuple(_whole(resource) for resource in self._by_type.get(kind, ()) if self.is_about_patient(resource))
 
     def count_as_read(self, number: int) -> None:
-        """Count entries that somebody reads.
+        """Count entries that are read.
 
         Raises:
             TooManyResources: they are more, of all types together, than are read for one call.
@@ -143,8 +143,8 @@ class Chart:
             raise TooManyResources(f"More than {MOST_READ:,} chart entries matter to the order")
 
     def is_about_patient(self, resource: AsSent) -> bool:
-        """Tell whether a resource may be the patient's: its subject is this patient, or names nobody by reference."""
-        if isinstance(resource, SentResource) and resource.subject == self._subject:  # what almost every entry says
+        """Return whether a resource may be the patient's: its subject is this patient, or has no reference."""
+        if isinstance(resource, SentResource) and resource.subject == self._subject:  # the usual case
             return True
         step()
         reference = references.target(resource.get("subject") or resource.get("patient"))
@@ -167,7 +167,7 @@ class Chart:
         return bool(resources) and not any(map(self.is_about_patient, resources))
 
     def _ids(self) -> frozenset[str]:
-        """Return the ids of the patient, found when somebody asks about another: most charts are of one patient."""
+        """Return the ids of the patient, computed when first needed, because most charts are of one patient."""
         if self._patient_ids is None:
             sent = ((resource, url) for source in self._sources for resource, url in opened(source))
             same = ((resource, url) for resource, url in sent if resource["resourceType"] == "Patient")
@@ -175,7 +175,7 @@ class Chart:
         return self._patient_ids
 
     def resolve(self, reference: object, container: Resource) -> Resource | None:
-        """Return what a reference points to: contained in `container`, in the drafts or in the prefetch."""
+        """Return the target of a reference: contained in `container`, in the drafts or in the prefetch."""
         step()
         if not isinstance(reference, str) or not reference:
             return None
@@ -187,7 +187,7 @@ class Chart:
         return None if target is None else _whole(target)
 
     def _contained_in(self, container: Resource) -> Mapping[str, Resource]:
-        """Index what a resource contains, once for all references that it holds."""
+        """Index a resource's contained resources, once for all its references."""
         holder, index = self._contained
         if holder is not container:
             contained = container.get("contained")
@@ -199,7 +199,7 @@ class Chart:
         return index
 
     def _references(self) -> dict[str, AsSent]:
-        """Index references when the first is resolved: most calls resolve none."""
+        """Index references when the first is resolved, because most calls resolve none."""
         if self._by_reference is None:
             self._by_reference = {}
             for source in self._sources:
@@ -209,14 +209,14 @@ class Chart:
         return self._by_reference
 
     def without(self, keys: Iterable[str]) -> Chart:
-        """Return the same chart after prefetch keys were looked for in vain."""
+        """Return the same chart after fetching prefetch keys failed."""
         of_others = {key for key, state in self.availability.items() if state is Availability.OF_OTHERS}
         failed = dict.fromkeys((self.availability.keys() - of_others) & set(keys), Availability.FAILED)
         availability = {**self.availability, **failed}
         return Chart(self.patient_id, self._by_type, availability, self._sources, self.unreadable)
 
     def obtained(self, key: str) -> bool:
-        """Tell whether a prefetch key was answered, if only with nothing."""
+        """Return whether a prefetch key was answered, even with nothing."""
         return self.availability.get(key, Availability.ABSENT) in OBTAINED
 
 
@@ -225,7 +225,7 @@ def _whole(resource: AsSent) -> Resource:
 
 
 def _identity(resource: AsSent) -> object:
-    """Return what tells a resource from others of its type: its id, or for want of one, that it is another object."""
+    """Return the key of a resource within its type: its id or, without one, the identity of the object."""
     if isinstance(resource, SentResource):
         written = bytes(resource.id)
         if len(written) > 2 and written[0] == _QUOTE and b"\\" not in written:

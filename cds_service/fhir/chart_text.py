@@ -1,4 +1,4 @@
-"""Words of a chart as they may be shown: plain, on one line, without characters that hide or reverse others."""
+"""Text of a chart made safe to show: plain, on one line, without characters that hide or reverse others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _visible(line: str) -> str:
 
 
 def hides_characters(value: Any) -> bool:
-    """Return whether any text of a resource holds control or format characters; tabs and line ends do no harm."""
+    """Return whether any text of a resource holds control or format characters; tabs and line ends are harmless."""
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
     if text.isprintable() and ("\\" not in text or value is text):
         return False

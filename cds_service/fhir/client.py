@@ -17,7 +17,7 @@ from cds_service.outbound import Allowance, GetFailed, Getter, TimedOut, TooLarg
 from cds_service.protocol.decoding import decode
 
 PAGE_ENTRIES = 500
-"""Entries that a search asks for in one page; a server may give fewer."""
+"""Entries requested per page of a search; a server may return fewer."""
 
 _JSON_TYPES = ("application/fhir+json", "application/json", "application/json+fhir", "text/json")
 _GONE = (404, 410)
@@ -29,7 +29,7 @@ _INSTANCE = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9._~:=-]{1,128}(?:/_histor
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a call may spend on fetching.
+    """Limits on fetching for one call.
 
     Attributes:
         request_seconds: connecting, and each wait for data.
@@ -53,11 +53,11 @@ class FhirClient:
         """Prepare a client.
 
         Args:
-            getter: asks; its connections are shared by all calls.
+            getter: makes the requests; its connections are shared by all calls.
             server: the entry of the allow-list that covers the base URL.
             base_url: the server's base URL, as the caller gave it.
             token: the bearer token, or "" for an open server.
-            limits: what may be spent.
+            limits: the limits on fetching.
         """
         self._getter = getter
         self._server = server
@@ -67,11 +67,11 @@ class FhirClient:
         self._limits = limits
 
     def read(self, reference: str, deadline: float) -> Resource | None:
-        """Read one resource by `Type/id` or by an absolute URL below the base; None when it is not there.
+        """Read one resource by `Type/id` or by an absolute URL below the base; None if it does not exist.
 
         Args:
-            reference: as in a Reference; whatever a caller may have written.
-            deadline: when it must have ended, by time.monotonic().
+            reference: as in a Reference; may be malformed.
+            deadline: when it ends, by time.monotonic().
 
         Raises:
             FetchFailed: it could not be read.
@@ -94,7 +94,7 @@ class FhirClient:
 
         Args:
             query: `Type?parameters`, in characters that a URL may have.
-            deadline: when it must have ended, by time.monotonic().
+            deadline: when it ends, by time.monotonic().
 
         Raises:
             FetchFailed: not even the first page could be read.
@@ -119,7 +119,7 @@ class FhirClient:
         return {**whole, "total": bundle["total"]} if "total" in bundle else whole
 
     def _first_page(self, url: str, deadline: float) -> Resource:
-        """Ask for many entries at once, because every page costs time; without a number where one is refused (P7)."""
+        """Request large pages, because every page costs time; without a page size if the server refuses one (P7)."""
         try:
             return self._get(f"{url}&_count={PAGE_ENTRIES}", deadline)
         except FetchFailed as failed:
@@ -166,7 +166,7 @@ class FhirClient:
             raise FetchFailed(FetchOutcome.NOT_JSON)
         try:
             return decode(received.body)
-        except CdsError:  # whatever decoding refuses
+        except CdsError:  # anything that decoding refuses
             raise FetchFailed(FetchOutcome.NOT_JSON) from None
 
 
@@ -183,7 +183,7 @@ def _entries(page: Resource) -> list[Any]:
     """Return the entries of a page of a search.
 
     Raises:
-        FetchFailed: it is no Bundle, but an OperationOutcome for example, or one whose entries are no list.
+        FetchFailed: it is not a Bundle but, for example, an OperationOutcome, or its entries are not a list.
     """
     if page.get("resourceType") == "OperationOutcome":
         raise FetchFailed(FetchOutcome.REFUSED_BY_SERVER)

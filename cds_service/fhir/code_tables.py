@@ -1,4 +1,4 @@
-"""Codes of other systems, such as national ICD-10s, ICPC and ATC, to our value sets: tables in one TOML file."""
+"""Codes of other systems, such as national ICD-10s, ICPC and ATC, to value sets: tables in one TOML file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cds_service.errors import KnowledgeError
 from cds_service.fhir.systems import canonical, categories
 
 NOT_RECOGNIZED = "not-recognized"
-"""In place of a value set: these codes are in none, although a shorter code above them is."""
+"""In place of a value set: these codes are in none, although a shorter code is."""
 _KEYS = frozenset({"title", "systems", "codes"})
 
 
@@ -22,7 +22,7 @@ class CodeTable:
     """One family of code systems that share their codes.
 
     Attributes:
-        title: what people call the family.
+        title: the family's common name.
         systems: the canonical addresses of its systems.
         listed: its codes as they are written in the file, by value set.
         codes: the value sets of each plain code, which stands for its subcodes too.
@@ -74,7 +74,7 @@ def _table(where: str, entry: Any, value_sets: Collection[str]) -> CodeTable:
     patterns: dict[str, set[str]] = {}
     for name, listed in entry["codes"].items():
         if name not in value_sets and name != NOT_RECOGNIZED:
-            raise KnowledgeError(f"{where}: codes: {name!r} is no value set of ours")
+            raise KnowledgeError(f"{where}: codes: {name!r} is not a value set of this guideline")
         if not _are_texts(listed):
             raise KnowledgeError(f"{where}: codes: {name}: must list codes as text")
         for code in listed:

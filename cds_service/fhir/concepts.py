@@ -1,4 +1,4 @@
-"""What a CodeableConcept says once it is read: its value sets, the word lists of its texts, how it was recognized."""
+"""A CodeableConcept once read: its value sets, the phrase lists of its texts, and how it was recognized."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 class Recognition(StrEnum):
-    """What became of a concept: how it was recognized, or why it was not."""
+    """How a concept was recognized, or why it was not."""
 
     CODE = "code"
     WORDS = "words"
@@ -22,15 +22,15 @@ class Recognition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """What a CodeableConcept in a chart says.
+    """A CodeableConcept in a chart.
 
     Attributes:
-        value_sets: ids of the value sets it belongs to, by a code or, for want of any known code, by its exact words.
-        coded: it has a code of a system we know, whether or not the code is in a value set.
-        coded_elsewhere: it has a code of a system that we do not know, or that is not named.
-        texts: its text and every display, as far as they are read, each as a plain line.
-        said: names of the word lists that its texts match: the last resort, whatever its codes are.
-        code_unread: it has what cannot be a code where a code of a system we know belongs.
+        value_sets: ids of the value sets it belongs to, by a code or, without a known code, by its exact words.
+        coded: it has a code of a known system, whether or not the code is in a value set.
+        coded_elsewhere: it has a code of an unknown or unnamed system.
+        texts: its text and displays, up to a limit, each as a plain line.
+        said: names of the phrase lists that its texts match: the last resort, whatever its codes.
+        code_unread: it has something that cannot be a code, with a known system.
     """
 
     value_sets: frozenset[str] = _NOTHING
@@ -42,7 +42,7 @@ class Concept:
 
     @property
     def meaningless(self) -> bool:
-        """Return whether it has codes of systems we know only, and none that is in a value set."""
+        """Return whether all its codes are of known systems, and none is in a value set."""
         return self.coded and not (self.value_sets or self.coded_elsewhere or self.code_unread)
 
     @property
@@ -68,7 +68,7 @@ class Concept:
 
     @property
     def empty(self) -> bool:
-        """Return whether it says nothing at all."""
+        """Return whether it is empty."""
         return self.recognition is Recognition.EMPTY
 
 

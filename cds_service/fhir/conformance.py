@@ -1,4 +1,4 @@
-"""What of a resource does not conform to FHIR R4, by path; each form is validated once."""
+"""Finds what does not conform to FHIR R4 in a resource, by path; each form is validated once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fhir.resources.R4B.servicerequest import ServiceRequest
 from pydantic import BaseModel, ValidationError
 
 Path = tuple[str | int, ...]
-"""Where something stands in a resource: names of elements and positions in lists."""
+"""A path in a resource: names of elements and positions in lists."""
 
 _MODELS: Final[dict[str, type[BaseModel]]] = {
     "CarePlan": CarePlan,

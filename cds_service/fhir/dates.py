@@ -1,4 +1,4 @@
-"""FHIR dates and ages as spans of days, so that nobody overstates how long ago something was."""
+"""FHIR dates and ages as ranges of days, so that no duration is overstated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DATE = re.compile(
 _LEAP_SECOND = 60
 _WIDEST_ZONE = 14
 _LONGEST = 60
-"""Characters of a date that are looked at."""
+"""Longest date that is read, in characters."""
 _AGE_UNITS = {"a": "years", "mo": "months", "wk": "weeks", "d": "days"}
 _AGE_WORDS = {
     "year": "a", "years": "a", "yr": "a", "month": "mo", "months": "mo",
@@ -43,22 +43,22 @@ class FhirDate:
 
     @property
     def exact(self) -> bool:
-        """Tell whether the day is known."""
+        """Return whether the day is known."""
         return self.earliest == self.latest
 
 
 def parse(text: object) -> FhirDate | None:
     """Read a FHIR date, dateTime or instant (R4 2.24.0.1); None for anything else, such as the 30th of February.
 
-    Understood beside FHIR's form: blanks around it and for the T, a zone without the colon (+0000), and a time without
-    a zone, which is no more than its day. US dates are not, because they may as well be European ones.
+    Also accepted: spaces around it and instead of the T, a zone without the colon (+0000), and a time without a zone,
+    which counts as its day only. US dates are not accepted, because they could be European ones.
     """
     return _parsed(text) if isinstance(text, str) and len(text) <= _LONGEST else None
 
 
 @lru_cache(maxsize=10_000)
 def _parsed(text: str) -> FhirDate | None:
-    """Read a date; each is asked for several times in a call, and in the next of its patient."""
+    """Read a date, cached, because each is needed several times in a call and in the patient's next call."""
     if not (match := _DATE.fullmatch(text := text.strip())):
         return None
     year = int(match["year"])

@@ -1,9 +1,9 @@
-"""When a call must have ended: asked at steps of the computation, so that one that takes too long frees its worker.
+"""The deadline of a call, checked at steps of the computation, so that a call that takes too long frees its worker.
 
-A thread of Python cannot be ended from outside without leaving locks and caches in doubt. So whatever is done for each
-resource, element or concept asks here, and the call ends between two steps. A guideline need not ask: it sees a chart
-only through what asks. One that computes on without looking at the chart is noticed from outside (`overdue`), and costs
-the worker its life.
+A Python thread cannot be stopped from outside without leaving locks and caches in an unknown state. So everything that
+is done per resource, element or concept checks here, and the call ends between two steps. A guideline need not check:
+it reads a chart only through functions that do. One that computes without reading the chart is noticed from outside
+(`overdue`), and its worker is replaced.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _under_way: dict[int, float] = {}
 
 @contextmanager
 def until(moment: float) -> Iterator[None]:
-    """Have `step` end what this thread computes in the block once a moment has passed, by time.monotonic()."""
+    """Let `step` stop this thread's computation in the block after a deadline, by time.monotonic()."""
     thread = threading.get_ident()
     _deadline.moment, before = moment, _deadline.moment
     _under_way[thread] = moment
@@ -41,12 +41,12 @@ def until(moment: float) -> Iterator[None]:
 
 
 def overdue(moment: float) -> frozenset[int]:
-    """Return the threads whose call should have ended before a moment, and has not."""
+    """Return the threads whose call should have ended before a time but has not."""
     return frozenset(thread for thread, deadline in list(_under_way.items()) if deadline < moment)
 
 
 def step() -> None:
-    """Go on, unless the deadline of this thread's call has passed.
+    """Continue unless the deadline of this thread's call has passed.
 
     Raises:
         TooLate: it has.

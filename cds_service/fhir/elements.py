@@ -1,4 +1,4 @@
-"""Elements of a resource, each read on its own: a fault costs the element, never the resource."""
+"""Reads the elements of a resource one by one: an error costs the element, never the resource."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Reading:
 
     Attributes:
         resource: the resource in R4's shape, without what could not be read of the elements that were asked for.
-        lost: what could not be read, by path without positions, such as `onsetDateTime` or `code.coding.display`.
+        lost: unreadable elements, by path without positions, such as `onsetDateTime` or `code.coding.display`.
     """
 
     resource: Resource
@@ -104,7 +104,7 @@ def _if_readable(name: str, value: object, *, readable: bool) -> tuple[Any, list
 
 
 def _refers(value: object) -> bool:
-    """Return whether a Reference names something, be it by a reference, an identifier or words."""
+    """Return whether a Reference names something, by a reference, an identifier or words."""
     if references.target(value):
         return True
     return isinstance(value, dict) and any(present(value.get(part)) for part in ("identifier", "display"))

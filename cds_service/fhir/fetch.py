@@ -1,4 +1,4 @@
-"""What was not prefetched, fetched: each missing key and reference in parallel, within one time budget."""
+"""Fetches what was not prefetched: missing keys and references in parallel, within one time limit."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from cds_service.fhir.threads import ServerThreads
 from cds_service.outbound import Getter
 
 KEPT_SECONDS = 0.05
-"""Time of a call that is kept for deciding once fetching has ended."""
+"""Time reserved for deciding after fetching."""
 
 PARALLEL = 32
-"""Fetches under way at once from one server in one worker process, for all calls together."""
+"""Parallel fetches from one server in one worker process, for all calls together."""
 
 REFERENCE = "reference "
-"""What the names of fetches of references begin with; a number follows."""
+"""Name of the fetch of a reference; a number follows."""
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-# What has a meaning within a search parameter's value, beside the backslash itself.
+# Characters with a meaning in a search parameter's value, besides the backslash.
 _SEPARATORS = re.compile(r"([\\,|$])")
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a fetch brought.
+    """The result of fetching.
 
     Attributes:
-        values: key to a Bundle, a resource or None (looked for, not there), for the keys that could be had.
+        values: key to a Bundle, a resource or None (looked for, not there), for the keys that were available.
         referenced: resources that were asked for by reference.
-        outcomes: what became of each key, and of each reference as `reference` and its number; for logs and metrics.
+        outcomes: the outcome of each key, and of each reference as `reference` and its number; for logs and metrics.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -67,14 +67,14 @@ class FhirAccess:
         references: Sequence[str],
         deadline: float = float("inf"),
     ) -> Fetched:
-        """Fetch keys and references from a server, as far as the allow-list, the token and the budget allow.
+        """Fetch keys and references from a server, as far as allow-list, token and time allow.
 
-        Never raises: what could not be had is missing from the result, and `outcomes` says why.
+        Never raises: what was not available is missing from the result, and `outcomes` says why.
 
         Args:
             base_url: the server the request names, or "".
             token: the bearer token, or "".
-            patient_id: fills the one token that our templates use.
+            patient_id: fills the one token in the templates.
             queries: prefetch templates of the missing keys, by key.
             references: references that could not be resolved otherwise.
             deadline: when the call must be answered, by time.monotonic(); a little is kept for deciding.

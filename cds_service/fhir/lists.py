@@ -1,4 +1,4 @@
-"""Whether what was sent is the list that a query asks for: whole, in part or not at all (conformance P5, P6)."""
+"""Whether a value is the list that a query asks for: whole, in part or not at all (conformance P5, P6)."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ _THE_LIST: Final[Mapping[str, str]] = {"category": "problem", "clinical-status":
 
 @dataclass(slots=True)
 class Contents:
-    """What one value of a prefetch holds.
+    """The content of one prefetch value.
 
     Attributes:
         resources: its resources, by type.
-        states: what became of the list of a type, for each type that it may be a list of; absent where there is none.
-        broken: positions of entries that are no resources.
+        states: the state of the list of each type that it may be a list of.
+        broken: positions of entries that are not resources.
     """
 
     resources: dict[str, list[AsSent]] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Contents:
     broken: list[int] = field(default_factory=list)
 
     def note(self, kind: str, state: Availability) -> None:
-        """Note what became of the list of a type; of several the best counts: it is whole when one of them is."""
+        """Record the state of the list of a type; of several the best counts: it is whole if one of them is."""
         if kind:
             self.states[kind] = better(state, self.states.get(kind, Availability.ABSENT))
 
@@ -175,7 +175,7 @@ def _says_nothing_found(entry: object) -> bool:
 
 
 def is_narrowed(bundle: Resource, kind: str) -> bool:
-    """Return whether a searchset's self link tells that it was searched for a part of the list only (P5)."""
+    """Return whether a searchset's self link shows a search for a part of the list only (P5)."""
     return any(
         _narrows(name, value, kind) for found, query in _searches(bundle) if found == kind for name, value in query
     )

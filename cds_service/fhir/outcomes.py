@@ -1,4 +1,4 @@
-"""What became of a fetch: its name in logs and metrics, and its words in a 412."""
+"""The outcome of a fetch: its name in logs and metrics, and its words in a 412."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class FetchOutcome(StrEnum):
-    """What became of a fetch, as logs and metrics name it."""
+    """The outcome of a fetch, as logs and metrics name it."""
 
     OK = "ok"
     NOT_FOUND = "not-found"
@@ -26,7 +26,7 @@ class FetchOutcome(StrEnum):
 
     @property
     def words(self) -> str:
-        """Return what happened, for whoever reads a 412."""
+        """Return what happened, in words for a 412."""
         return f"{_WORDS[self]} ({self})"
 
 
@@ -52,7 +52,7 @@ class FetchFailed(Exception):
     """A fetch failed. Holds its outcome, never what was answered.
 
     Attributes:
-        outcome: what became of it.
+        outcome: the outcome.
         status: the HTTP status, where the server refused.
     """
 

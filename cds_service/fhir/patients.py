@@ -1,4 +1,4 @@
-"""Who a patient is: the ids of one person, also of records that were merged."""
+"""A patient's ids, including those of merged records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the prefetch of a request to a chart: which keys came, what they held, which are missing."""
+"""From the prefetch of a request to a chart: which keys came, what they contain, and which are missing."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def gather(
     drafts: Mapping[str, Any],
     fetched: Fetched | None = None,
 ) -> Chart:
-    """Build the chart from what was prefetched, and what was fetched beside it.
+    """Build the chart from prefetched and fetched data.
 
-    What arrives is indexed by resource type, not by key, because a client may use names of its own (conformance V1).
+    Data is indexed by resource type, not by key, because a client may use its own names (conformance V1).
 
     Args:
         patient_id: the patient in context.
         prefetch: the request's; a value may be a Bundle, a single resource, null or an OperationOutcome (P1, P3).
-        queries: our prefetch templates: key to query.
+        queries: the prefetch templates: key to query.
         drafts: the draft Bundle, whose resources may be referenced.
         fetched: what was fetched for keys that were not prefetched, or that the client could not read.
     """

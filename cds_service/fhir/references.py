@@ -1,4 +1,4 @@
-"""References in one spelling: what they name, whatever form they come in; the only place that takes them apart."""
+"""References in one spelling, whatever their form; the only module that parses them."""
 
 from __future__ import annotations
 

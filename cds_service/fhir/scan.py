@@ -1,4 +1,4 @@
-"""A request looked at in place: its prefetched entries are made into objects only when somebody reads them."""
+"""Scans a request in place: its prefetched entries become objects only when they are read."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _UNUSUAL: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Over
 
 
 class SentResource(msgspec.Struct, gc=False, eq=False, rename="camel"):
-    """A resource of a Bundle as it was sent: the elements that tell whether it matters, each still JSON, and the whole.
+    """A resource of a Bundle as sent: the elements that show whether it is relevant, each still JSON, and the whole.
 
-    Can be asked for elements like the dictionary that `whole` makes of it; only those that are fields are cheap.
+    It can be read like the dictionary that `whole` makes of it; only the elements that are fields are cheap.
     """
 
     resource_type: str
@@ -45,7 +45,7 @@ class SentResource(msgspec.Struct, gc=False, eq=False, rename="camel"):
     sent: Any = msgspec.field(default=None, name="")
 
     def get(self, name: str) -> Any:
-        """Return an element as decoded JSON; None when it is not there."""
+        """Return an element as decoded JSON; None if it does not exist."""
         field = _FIELDS.get(name)
         if field is None or isinstance(self.sent, dict):
             return self.whole().get(name)
@@ -53,11 +53,11 @@ class SentResource(msgspec.Struct, gc=False, eq=False, rename="camel"):
         return _decoded(part, _LEVELS_ABOVE + 1) if part else None
 
     def __getitem__(self, name: str) -> Any:
-        """Return an element that is there."""
+        """Return an existing element."""
         return self.resource_type if name == "resourceType" else self.whole()[name]
 
     def __contains__(self, name: str) -> bool:
-        """Return whether an element is there, if only as null."""
+        """Return whether an element exists, even as null."""
         field = _FIELDS.get(name)
         return bool(getattr(self, field)) if field else name in self.whole()
 
@@ -115,7 +115,7 @@ def read(body: bytes) -> dict[str, Any]:
     if len(plain) < SMALL or (len(plain) > MOST_VALUES and _may_hold_too_much(plain)):
         return decode(body)
     try:
-        plain.decode()  # nobody looks at the texts that are passed over
+        plain.decode()  # skipped texts are not checked
         request = _READER.decode(plain)
         prefetch = request.prefetch and {key: value and _value(value) for key, value in request.prefetch.items()}
     except _UNUSUAL:

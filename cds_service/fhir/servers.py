@@ -1,4 +1,4 @@
-"""Which FHIR servers we may call: an allow-list of origins and path prefixes, and the addresses they may resolve to.
+"""The FHIR servers that may be read: an allow-list of origins and path prefixes, and the addresses they may resolve to.
 
 A caller's URL is otherwise a way to make this service call whatever it likes (conformance F2). With an empty list
 nothing is ever fetched.
@@ -40,7 +40,7 @@ class FhirServer:
     open: bool = False
 
     def locate(self, url: str) -> str | None:
-        """Return a URL on this server, below its path, put together anew; None when it is anywhere else (F2).
+        """Return a URL on this server, below its path, rebuilt from its parts; None if it is anywhere else (F2).
 
         Origin and path prefix are those of this entry, the rest of the path is plain segments: what is asked is what
         was checked, however a library or a proxy reads what was written.
@@ -103,7 +103,7 @@ def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         _port(parts)
-    except ValueError:  # a port that is no number, an unclosed bracket
+    except ValueError:  # a port that is not numeric, an unclosed bracket
         return None
     plain = "@" not in parts.netloc and "#" not in url
     return parts if plain and parts.scheme in _DEFAULT_PORTS and parts.hostname else None

@@ -1,4 +1,4 @@
-"""Elements of raw FHIR JSON as they are meant: what is empty is absent, and older and newer shapes are R4's."""
+"""Normalizes raw FHIR JSON: empty elements are absent, and shapes of other releases become R4's."""
 
 from __future__ import annotations
 

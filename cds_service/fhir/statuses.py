@@ -1,4 +1,4 @@
-"""Statuses in the words of FHIR, whatever code system or shape they come in."""
+"""Statuses as FHIR codes, whatever their code system or shape."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def verification(status: object) -> frozenset[str] | None:
 
 
 def word(status: object) -> str:
-    """Return a status that is one code, such as a Procedure's; "" for what is none."""
+    """Return a status that is one code, such as a Procedure's; "" if it is not one."""
     return status.strip().lower() if isinstance(status, str) else ""
 
 

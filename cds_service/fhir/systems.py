@@ -59,7 +59,7 @@ _UNDERSTOOD: Final = (
 
 
 def canonical(system: object) -> str | None:
-    """Return the name by which a code system is compared; None for what is no name.
+    """Return the normalized name of a code system; None if it is not a name.
 
     Equal are: http and https, any case, with and without a slash at the end or a `|version`, an OID with and without
     `urn:oid:`, and the editions of SNOMED CT.
@@ -76,16 +76,16 @@ def canonical(system: object) -> str | None:
 
 
 def says_absent(system: object) -> bool:
-    """Return whether codes of a system say why there is no code: data-absent-reason, and the null flavors of v3."""
+    """Return whether codes of a system mean an absent value: data-absent-reason, and the null flavors of v3."""
     return canonical(system) in _ABSENCE
 
 
 def plain(system: str | None, code: object) -> str:
-    """Return a code as it is compared; "" for what is no code.
+    """Return a normalized code; "" if it cannot be a code.
 
-    A number is read as its digits. What cannot be a code of any known system, such as a date, is none. ICD-10 codes are
-    met with and without the dot, all codes in either case, and procedure codes of CPT with modifiers (20560-59), which
-    do not change what was ordered.
+    A number is read as its digits. What cannot be a code of any known system, such as a date, is not a code. ICD-10
+    codes are accepted with and without the dot, all codes in either case, and CPT codes with modifiers (20560-59),
+    which do not change what was ordered.
     """
     if isinstance(code, int) and not isinstance(code, bool):
         code = str(code) if -(10**LONGEST_CODE) < code < 10**LONGEST_CODE else ""

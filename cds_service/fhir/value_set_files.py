@@ -27,7 +27,7 @@ def load(folder: Path, site_folder: Path | None = None, lexicon: Words | None = 
         lexicon: reads the words of concepts.
 
     Raises:
-        KnowledgeError: a file is no usable ValueSet.
+        KnowledgeError: a file is not a usable ValueSet.
     """
     resources = [_read(path) for path in sorted(folder.glob("*.json"))]
     known = {resource["id"] for resource in resources}
@@ -41,7 +41,7 @@ def of_site(folder: Path | None) -> dict[str, dict[str, Any]]:
     """Return a site's value sets by the name of their file; none without a folder.
 
     Raises:
-        KnowledgeError: the folder does not exist, or a file is no usable ValueSet.
+        KnowledgeError: the folder does not exist, or a file is not a usable ValueSet.
     """
     if folder is None:
         return {}
@@ -62,7 +62,7 @@ def check_known(resources: Mapping[str, Mapping[str, Any]], known: Collection[st
     """
     for name, resource in resources.items():
         if resource["id"] not in known:
-            raise KnowledgeError(f"{name}: id: {resource['id']!r} extends no value set of ours")
+            raise KnowledgeError(f"{name}: id: {resource['id']!r} is not the id of a guideline's value set")
 
 
 def _read(path: Path) -> dict[str, Any]:

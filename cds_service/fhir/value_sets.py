@@ -87,7 +87,7 @@ class ValueSets:
             self._excluded[name] = self._excluded.get(name, _NOTHING) | characters
 
     def of_code(self, system: object, code: object) -> frozenset[str] | None:
-        """Return the ids of the value sets a code is in; None when we do not know the system."""
+        """Return the ids of the value sets a code is in; None for an unknown system."""
         name = canonical(system)
         if name is None or not (key := plain(name, code)):
             return None
@@ -149,7 +149,7 @@ class ValueSets:
             return self._read(text, key)
 
     def of_text(self, text: str) -> Concept:
-        """Read mere words: they stand for no code."""
+        """Read words without a code."""
         texts = (text,) if text.strip() else ()
         return Concept(texts=texts, said=self._said(texts))
 
@@ -191,7 +191,7 @@ class ValueSets:
 
 
 def _is_short(text: object, codings: Codings) -> bool:
-    """Tell whether a concept is short enough to be remembered."""
+    """Return whether a concept is short enough to be cached."""
     for coding in codings:
         for part in coding:
             if isinstance(part, str) and len(part) > _LONGEST_WORDS:

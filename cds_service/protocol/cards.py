@@ -1,4 +1,4 @@
-"""CDS Hooks answers as the specification words them: discovery, cards, suggestions, actions, as plain JSON.
+"""CDS Hooks answers as specified: discovery, cards, suggestions and actions, as plain JSON.
 
 What is ours, and checked by types and at start, needs no validation in each answer. Tests validate every answer they
 get against these definitions, of which the OpenAPI description is made.

@@ -13,7 +13,7 @@ from cds_service.errors import MalformedJson, NestedTooDeeply, TooManyResources
 from cds_service.limits import MOST_CONTAINERS, MOST_VALUES
 
 MAX_NESTING = 100
-"""Levels of objects and arrays a request may have."""
+"""Limit of nested objects and arrays in a request."""
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 128
@@ -30,7 +30,7 @@ def decode(body: bytes) -> dict[str, Any]:
     not JSON.
 
     Raises:
-        TooManyResources: it has more values than a real request of ten times its size. Told before it is decoded,
+        TooManyResources: it has more values than a real request of ten times its size. Checked before decoding,
             because 10 MB of empty arrays would take half a gigabyte.
         NestedTooDeeply: it has more than MAX_NESTING levels.
         MalformedJson: the body is not a JSON object in UTF-8.
@@ -51,7 +51,7 @@ def decode(body: bytes) -> dict[str, Any]:
 
 
 def _what_it_is(body: bytes) -> str:
-    """Say what a body is that is not JSON in UTF-8, where that is plain (C10)."""
+    """Return what a body is that is not JSON in UTF-8, if that is clear (C10)."""
     if not body.strip():
         return "The body is empty"
     if body.startswith(_GZIP):
@@ -62,7 +62,7 @@ def _what_it_is(body: bytes) -> str:
 
 
 def nesting_exceeds(body: bytes, limit: int) -> bool:
-    """Return whether JSON has more than `limit` levels of objects and arrays; anything goes for what is no JSON."""
+    """Return whether JSON has more than `limit` levels of objects and arrays; undefined for anything but JSON."""
     return _exceeds(_brackets(body), limit)
 
 
@@ -85,7 +85,7 @@ def _exceeds(brackets: bytes, limit: int) -> bool:
 
 
 def _may_exceed(brackets: bytes, limit: int) -> bool:
-    """Rule out by a bound what almost every document is: nowhere near the limit.
+    """Return quickly whether the limit may be exceeded; almost every document is far below it.
 
     Within a piece, the level is at most the one it began with and all the brackets that it opens.
     """

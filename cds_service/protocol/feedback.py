@@ -1,4 +1,4 @@
-"""CDS Hooks feedback as the specification words it, and as clients send it: what became of cards (B1-B4, V5)."""
+"""CDS Hooks feedback, as specified and as clients send it: accepted and overridden cards (B1-B4, V5)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}
 
 @dataclass(frozen=True, slots=True)
 class FeedbackBounds:
-    """How much one request may bring.
+    """Limits of one request.
 
     Attributes:
         entries: feedback entries of one request.
@@ -73,7 +73,7 @@ class OverrideReason(Received):
 
 
 class FeedbackEntry(Received):
-    """What became of one card (B2)."""
+    """The outcome of one card (B2)."""
 
     card: NonEmpty
     outcome: Literal["accepted", "overridden"]
@@ -103,11 +103,11 @@ class Feedback(Received):
 
 
 def read_feedback(document: Mapping[str, Any], bounds: FeedbackBounds = FeedbackBounds()) -> list[FeedbackEntry]:
-    """Validate a decoded feedback request, whole or not at all (B3).
+    """Validate a decoded feedback request, all of it or nothing (B3).
 
     Raises:
         TooManyResources: there are more entries, or accepted suggestions of an entry, than one request may bring.
-        InvalidFields: entries are wrong; each fault names index and field.
+        InvalidFields: entries are wrong; each error names index and field.
     """
     entries = document.get("feedback")
     if isinstance(entries, list):

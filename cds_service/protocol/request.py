@@ -1,4 +1,4 @@
-"""CDS Hooks requests as the specification words them: envelope and contexts typed, FHIR parts still raw JSON."""
+"""CDS Hooks requests as specified: envelope and contexts typed, FHIR parts as raw JSON."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ _WORDS = {
 
 
 def issues_of(fault: ValidationError, prefix: str = "") -> list[Issue]:
-    """Word the first faults ourselves: pydantic's own words quote the data."""
+    """Write the first errors ourselves, because pydantic's messages quote the data."""
     issues = []
     for error in fault.errors(include_url=False, include_input=False)[:MOST_ISSUES]:
         path = ".".join(str(part) for part in ((prefix,) if prefix else ()) + error["loc"])

@@ -175,7 +175,7 @@ def test_a_sites_value_set_extends_whichever_guideline_has_it(installed, tmp_pat
     ]
     assert answer(registry, "lumbar-imaging-order-select", orjson.dumps(sent), DAY).guidance.advice
     (tmp_path / "ours.json").write_bytes(orjson.dumps({**value_set, "id": "nobody"}))
-    with pytest.raises(KnowledgeError, match=r"ours\.json: id: 'nobody' extends no value set of ours"):
+    with pytest.raises(KnowledgeError, match=r"ours\.json: id: 'nobody' is not the id of a guideline's value set"):
         load_registry(own_settings(guidelines=BOTH, site_value_sets=str(tmp_path)))
 
 

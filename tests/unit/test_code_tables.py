@@ -56,7 +56,10 @@ def test_the_longest_code_decides(plain, expected, tmp_path):
         (TABLE.replace("title", "titel"), "other_systems.toml: icd: must be a table with title, systems and codes"),
         (TABLE.replace('"ICD-10"', "10"), "other_systems.toml: icd: title must be text"),
         (TABLE.replace('["urn:oid:1.2.3.4"]', "[]"), "other_systems.toml: icd: title must be text"),
-        (TABLE.replace("neck =", "nekc ="), "other_systems.toml: icd: codes: 'nekc' is no value set of ours"),
+        (
+            TABLE.replace("neck =", "nekc ="),
+            "other_systems.toml: icd: codes: 'nekc' is not a value set of this guideline",
+        ),
         (TABLE.replace('["M54.2"]', "[542]"), "other_systems.toml: icd: codes: neck: must list codes as text"),
         (TABLE + TABLE.replace("icd", "two"), "other_systems.toml: urn:oid:1.2.3.4 is listed twice"),
     ],

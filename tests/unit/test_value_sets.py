@@ -180,7 +180,7 @@ def test_a_site_adds_codes_without_touching_the_package(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "must_say"),
     [
-        ({"id": "nobody"}, "local.json: id: 'nobody' extends no value set of ours"),
+        ({"id": "nobody"}, "local.json: id: 'nobody' is not the id of a guideline's value set"),
         ({"id": 5}, "local.json: id: is missing"),
         ({"resourceType": "CodeSystem"}, "local.json: resourceType: must be ValueSet"),
         ({"compose": {}}, "local.json: compose.include: must list a system with concepts or filters"),
