@@ -113,11 +113,11 @@ def _schema(form: TypeAdapter[Any], schemas: dict[str, Any]) -> dict[str, str]:
 
 def _never_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Remove defaults of null, because a field without a value is absent (D5)."""
-    told = dict(schema)
-    for part in told.get("properties", {}).values():
+    copied = dict(schema)
+    for part in copied.get("properties", {}).values():
         if part.get("default", "") is None:
             del part["default"]
-    return told
+    return copied
 
 
 def _operation(

@@ -47,7 +47,7 @@ def blueprint(
     def show() -> Response:
         """Show the page."""
         examples = [example for found in registry.guidelines.values() for example in found.preview.get("example", ())]
-        return page("preview.html", PATH, listed, {"told": _told(registry, charts), "examples": examples})
+        return page("preview.html", PATH, listed, {"setup": _setup(registry, charts), "examples": examples})
 
     @views.get("/preview/patients/<name>")
     def patient(name: str) -> Response:
@@ -69,8 +69,8 @@ def blueprint(
     return views
 
 
-def _told(registry: Registry, charts: Iterable[str]) -> dict[str, Any]:
-    """Return what the page's script has to know.
+def _setup(registry: Registry, charts: Iterable[str]) -> dict[str, Any]:
+    """Return what the script of the page needs: services, what each guideline offers, and patients.
 
     A service's key tells those of a shared id apart. `precautions` says which guidelines have any.
     """

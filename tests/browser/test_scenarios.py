@@ -114,6 +114,36 @@ def test_relevant_problems_stand_first_and_medications_and_precautions_are_shown
     expect(page.locator("#precautions")).not_to_contain_text("Anticoagulant")
 
 
+def tab_to(page: Page, what: str) -> None:
+    """Press Tab until an element has the focus, which must be seen."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("(what) => document.activeElement.matches(what)", what):
+            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none"
+            return
+    raise AssertionError(f"Tab never reaches {what}")
+
+
+@one_width
+def test_an_order_is_tried_changed_and_answered_by_keyboard_alone(page):
+    page.goto("/#patient=Enoch")
+    expect(fired(page)).to_have_text("R12")
+    tab_to(page, "#reason")
+    page.keyboard.type("Chronic")
+    expect(fired(page)).to_have_text("R1")
+    tab_to(page, "#add-problem")
+    page.keyboard.press("Enter")
+    expect(fired(page)).to_have_text("R4")
+    tab_to(page, "#problems li.decided:last-of-type input[type=checkbox]")
+    page.keyboard.press("Space")
+    expect(fired(page)).to_have_text("R1")
+    assert page.evaluate("document.activeElement.type") == "checkbox"  # nothing moved under the reader's hand
+    tab_to(page, "button.recommended")
+    page.keyboard.press("Enter")
+    expect(page.locator(":focus")).to_have_text("Accepted: Remove the dry needling order")
+
+
 _STRICT = """
 (schema) => {
   const read = new Set();

@@ -6,7 +6,7 @@ import { drawMedications, drawProblems, mark } from "./problems.js";
 import { changedChart, hasOrders, packed, read, request, typesOf, unpacked, withChange, write } from "./scenario.js";
 import { decidingEntries, explain, precautions, recognizedEntries } from "./why.js";
 
-const told = JSON.parse(at("told").textContent);
+const setup = JSON.parse(at("setup").textContent);
 const SELECTS = { order: "order", site: "site", reason: "problem" };
 let chart = null; // as it was loaded; nothing is asked before
 let scenario = read(location.hash);
@@ -15,8 +15,8 @@ let changes = []; // in words, since then
 let latest = 0;
 let loading = 0;
 
-const service = () => told.services.find((found) => found.key === scenario.service) ?? told.services[0];
-const choices = () => told.choices[service().guideline];
+const service = () => setup.services.find((found) => found.key === scenario.service) ?? setup.services[0];
+const choices = () => setup.choices[service().guideline];
 const offered = (kind) => choices()[kind] ?? [];
 const entries = () => changedChart(chart, scenario.changes, choices());
 const ofType = (type) => entries().filter((entry) => entry.resource.resourceType === type);
@@ -32,8 +32,8 @@ function fill(select, values, value) {
 function drawFields() {
   const labels = (kind) => offered(kind).map((choice) => [choice.label, choice.label]);
   const unstated = ["", "Not stated"];
-  scenario.service = fill(at("hook"), told.services.map((found) => [found.key, found.label]), scenario.service);
-  const patients = told.patients.map((name) => [name, name]);
+  scenario.service = fill(at("hook"), setup.services.map((found) => [found.key, found.label]), scenario.service);
+  const patients = setup.patients.map((name) => [name, name]);
   fill(at("patient"), scenario.patient ? patients : [["", "A chart of your own"], ...patients], scenario.patient);
   scenario.order = fill(at("order"), labels("order"), scenario.order);
   scenario.site = fill(at("site"), [unstated, ...labels("site")], scenario.site);
@@ -58,6 +58,10 @@ async function post(path, body) {
 async function ask() {
   if (!chart) return;
   const turn = ++latest;
+  if (hasOrders(service()) && !offered("order").length) {
+    at("status").textContent = "There is no order to try. List some in preview.toml, beside the guideline's knowledge folder.";
+    return;
+  }
   const sent = request(scenario, service(), entries(), choices());
   const path = `cds-services/${service().id}`;
   const called = await post(path, sent);
@@ -100,7 +104,7 @@ const refused = ({ status, answer }) => `Not answered${status ? ` (${status})` :
 
 function drawPrecautions(trace) {
   const found = precautions(trace);
-  at("precautions-section").hidden = !told.precautions[service().guideline];
+  at("precautions-section").hidden = !setup.precautions[service().guideline];
   at("precautions").replaceChildren(...(found.length ? found : ["None recognized."]).map((words) => element("li", {}, words)));
 }
 
@@ -181,7 +185,7 @@ async function load({ patient, chart: packedChart }) {
 
 function fromLink() {
   const next = read(location.hash);
-  if (!next.chart && !told.patients.includes(next.patient)) next.patient = told.patients.includes("Enoch") ? "Enoch" : told.patients[0] ?? "";
+  if (!next.chart && !setup.patients.includes(next.patient)) next.patient = setup.patients.includes("Enoch") ? "Enoch" : setup.patients[0] ?? "";
   if (next.chart) next.patient = "";
   return next;
 }
@@ -240,4 +244,4 @@ at("verdict").addEventListener("click", () => {
   at("answer-heading").focus({ preventScroll: true });
 });
 addEventListener("hashchange", () => { if (location.hash.includes("=")) open(fromLink(), "Another example"); });
-if (told.patients.length || scenario.chart) open(fromLink()); else { drawFields(); at("own").open = true; }
+if (setup.patients.length || scenario.chart) open(fromLink()); else { drawFields(); at("own").open = true; }

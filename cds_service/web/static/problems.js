@@ -12,16 +12,16 @@ export function drawProblems(place, entries, { deciding, recognized, groups, alt
     found.forEach((entry) => left.delete(entry));
     return found;
   };
-  const meant = (entry) => recognized.get(entry.name);
-  const kinds = (entry) => (meant(entry) ? [...meant(entry).valueSets, ...meant(entry).phrases] : []);
+  const meaning = (entry) => recognized.get(entry.name);
+  const kinds = (entry) => (meaning(entry) ? [...meaning(entry).valueSets, ...meaning(entry).phrases] : []);
   const active = (entry) => entry.changed || isActive(entry.resource);
   const sections = [
     ["Decides", take((entry) => deciding.has(entry.name))],
     ["Changed by you", take((entry) => entry.changed)],
     ...groups.map((group) => [group.title, take((entry) => active(entry) && kinds(entry).some((kind) => group.kinds.includes(kind)))]),
-    ["Recognized", take((entry) => active(entry) && meant(entry)?.valueSets.length)],
+    ["Recognized", take((entry) => active(entry) && meaning(entry)?.valueSets.length)],
   ];
-  const list = (found) => element("ul", { class: "entries" }, ...found.map((entry) => row(entry, meant(entry), alter)));
+  const list = (found) => element("ul", { class: "entries" }, ...found.map((entry) => row(entry, meaning(entry), alter)));
   const drawn = sections.filter(([, found]) => found.length).map(([title, found]) => element("section", {}, element("h3", {}, title), list(found)));
   const rest = [...left].sort((one, other) => isActive(other.resource) - isActive(one.resource));
   if (rest.length) {
@@ -34,7 +34,7 @@ export function drawMedications(place, entries, recognized, alter) {
   place.replaceChildren(...entries.map((entry) => row(entry, recognized.get(entry.name), alter)));
 }
 
-function row(entry, meant, alter) {
+function row(entry, meaning, alter) {
   const { name, resource } = entry;
   const id = `entry-${name}`;
   const said = words(resource);
@@ -43,7 +43,7 @@ function row(entry, meant, alter) {
   tick.addEventListener("change", () => alter(`${tick.checked ? "on" : "off"}:${name}`, `${said}: ${tick.checked ? "active" : "no longer active"}`));
   const label = element("label", { for: id }, said);
   const made = element("li", { "data-reference": name }, tick, label);
-  if (meant?.valueSets.length) label.append(element("small", {}, ` read as ${meant.valueSets.map(inWords).join(", ")}`));
+  if (meaning?.valueSets.length) label.append(element("small", {}, ` read as ${meaning.valueSets.map(inWords).join(", ")}`));
   if (resource.resourceType === "Condition") {
     const onset = element("input", { type: "date", "aria-label": `Onset of ${said}` });
     onset.value = (resource.onsetDateTime ?? "").slice(0, 10);

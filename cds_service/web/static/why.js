@@ -1,6 +1,7 @@
 // Why the card says what it says, from the trace: how the order was read, what decided, and every rule in words.
 import { element } from "./elements.js";
 
+const STATES = { partial: "seen only in part", failed: "could not be read", absent: "not sent", "of-others": "about other patients only" };
 const OUTCOMES = { fired: "Decides", "not met": "Does not apply", "an earlier rule decided": "Not needed: an earlier rule decides" };
 
 // The chart entries behind the facts that the deciding rules tested, with the part each played.
@@ -64,9 +65,9 @@ function unreadable(title, entries) {
 }
 
 function unseen(trace) {
-  const states = Object.entries(trace.prefetch).filter(([, state]) => !["prefetched", "empty"].includes(state));
+  const states = Object.entries(trace.prefetch).filter(([, state]) => state in STATES);
   return [
-    ...states.map(([key, state]) => element("p", { class: "hint" }, `${key}: ${state}.`)),
+    ...states.map(([key, state]) => element("p", { class: "hint" }, `${key}: ${STATES[state]}.`)),
     ...(trace.entriesAboutOthers ? [element("p", { class: "hint" }, `Entries left out because they are about another patient: ${trace.entriesAboutOthers}.`)] : []),
   ];
 }
