@@ -105,6 +105,13 @@ def test_relevant_problems_stand_first_and_medications_and_precautions_are_shown
     expect(rest.locator("summary")).to_have_text("Other problems (133)")
     expect(rest.get_by_role("checkbox").first).not_to_be_visible()
     expect(page.locator("#precautions")).to_have_text("None recognized.")
+    page.get_by_text("Other problems (133)").click()
+    review = rest.locator("li").filter(has_text="Medication review due (situation)").first
+    expect(review).to_contain_text(" entries")
+    before = page.locator("#cards .detail").inner_text()
+    review.get_by_role("checkbox").uncheck()  # entries of the same words change together
+    expect(page.locator("#cards .detail")).not_to_contain_text("among 77 active problems")
+    assert "no nerve-root diagnosis recognized among 77 active problems" in before
     page.get_by_label("Add a problem").select_option(label="Hemophilia A")
     page.get_by_role("button", name="Add", exact=True).click()
     page.locator("#add-medication").click()

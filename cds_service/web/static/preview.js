@@ -135,8 +135,8 @@ function remember() {
   at("link-said").textContent = "";
 }
 
-function alter(change, words) {
-  scenario.changes = withChange(scenario.changes, change);
+function alter(altered, words) {
+  scenario.changes = altered.reduce(withChange, scenario.changes);
   changed(words);
 }
 
