@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := cds_service hooks
 SBOM ?= sbom.json
+HEALTHCHAIN := healthchain==0.16.1
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow unit lint types imports coverage accept bench backtest-bench servers elements soak fuzz scale mutants sbom notice audit screenshots lock clean
@@ -42,7 +43,7 @@ coverage: $(VENV)/.dev ## Run all tests and enforce branch coverage
 accept: $(VENV)/.dev ## Record expected.json of every fixture anew; the diff is the review
 	$(BIN)/python -m tests.accept
 
-bench: $(VENV)/.dev ## Measure a real-sized call against decoding its JSON, and the served service against its floor
+bench: $(VENV)/.dev $(VENV)/.peers ## Measure a call against decoding its JSON, and the service against floors and peers
 	$(BIN)/pytest -q --benchmark-only --benchmark-columns=median,iqr,rounds tests/bench/bench_steps.py
 	$(BIN)/python -m tests.bench.decoding
 	$(BIN)/python -m tests.bench.costs
@@ -98,6 +99,11 @@ $(BIN)/pip:
 $(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.peers: | $(BIN)/pip
+	$(PYTHON) -m venv $(VENV)/healthchain
+	$(VENV)/healthchain/bin/pip install -q --disable-pip-version-check $(HEALTHCHAIN) || rm -rf $(VENV)/healthchain
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run

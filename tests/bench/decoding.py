@@ -1,6 +1,7 @@
-"""make bench: a real-sized call in-process, against what decoding its JSON takes.
+"""make bench: calls in-process, against what decoding its JSON takes.
 
-The garbage collector is set as in a served process, for both figures. Prints medians of alternating executions.
+The garbage collector is set as in a served process, for both figures. Prints medians of alternating
+executions, and of their ratios.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from itertools import cycle, islice
 from statistics import median
 
 import orjson
@@ -15,38 +17,34 @@ import orjson
 from cds_service.call import answer
 from cds_service.main import load_registry, spare_the_collector
 from cds_service.settings import Settings
-from tests.bench.bodies import real_request
+from tests.bench.bodies import sizes
 from tests.cases import TODAY
 
-ROUNDS = 500
+ROUNDS = {"small": 4800, "real": 600, "large": 120}
+"""Executions of each size; the first of each request are among them."""
 
 
 def microseconds(work: Callable[[], object]) -> float:
-    """Return what one execution takes."""
-    started = time.perf_counter()
+    """Return the CPU time of one execution, which others on the machine change least."""
+    started = time.process_time_ns()
     work()
-    return (time.perf_counter() - started) * 1e6
+    return (time.process_time_ns() - started) / 1000
 
 
 def main() -> None:
     """Print both figures and their ratio."""
-    body = real_request()
     registry = load_registry(Settings())
     day = TODAY.date()
-    prefetch = orjson.loads(body)["prefetch"]
-    resources = sum(len(bundle.get("entry", [1])) for bundle in prefetch.values())
-    cards = orjson.loads(answer(registry, "", body, day).body)["cards"]
     spare_the_collector()
-    decoding, calls = [], []
-    for _ in range(ROUNDS):
-        decoding.append(microseconds(lambda: orjson.loads(body)))
-        calls.append(microseconds(lambda: answer(registry, "", body, day)))
-    sys.stdout.write(
-        f"request            {len(body) / 1000:.0f} KB, {resources} prefetched resources, {len(cards)} card(s)\n"
-        f"decoding its JSON  {median(decoding):.0f} us\n"
-        f"the whole call     {median(calls):.0f} us\n"
-        f"ratio              {median(calls) / median(decoding):.2f}\n"
-    )
+    sys.stdout.write("| request | KB | decoding its JSON | the whole call | ratio |\n|---|---|---|---|---|\n")
+    for name, bodies in sizes().items():
+        decoding, calls = [], []
+        for body in islice(cycle(bodies), ROUNDS[name]):
+            decoding.append(microseconds(lambda: orjson.loads(body)))  # noqa: B023 - run at once
+            calls.append(microseconds(lambda: answer(registry, "", body, day)))  # noqa: B023 - run at once
+        ratio = median(call / floor for call, floor in zip(calls, decoding, strict=True))
+        times = f"{median(decoding):.0f} us | {median(calls):.0f} us | {ratio:.2f}"
+        sys.stdout.write(f"| {name} | {len(bodies[0]) / 1000:.0f} | {times} |\n")
 
 
 if __name__ == "__main__":

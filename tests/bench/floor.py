@@ -1,4 +1,4 @@
-"""The floor that `make bench` measures against: the same web server, decoding the same JSON, and a canned card."""
+"""What `make bench` measures against: the same web server that only receives, or decodes the JSON; a canned card."""
 
 from __future__ import annotations
 
@@ -17,5 +17,13 @@ def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Itera
     """Decode what was posted, and answer always the same."""
     if environ["REQUEST_METHOD"] == "POST":
         orjson.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+    start_response("200 OK", HEADERS)
+    return [CANNED]
+
+
+def receiving(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    """Receive what was posted, look at none of it, and answer always the same."""
+    if environ["REQUEST_METHOD"] == "POST":
+        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
     start_response("200 OK", HEADERS)
     return [CANNED]

@@ -19,7 +19,9 @@ from cds_service.settings import Settings
 from tests.system.conftest import free_port, served, wait_for
 
 FLOOR = "tests.bench.floor:app"
+RECEIVING = "tests.bench.floor:receiving"
 FLASK = "tests.bench.floor_flask:app"
+PARSING = "tests.bench.floor_flask:parsing"
 SERVICE = "tests.bench.served_app:app"
 # Every connection may wait for its turn: a call that is refused costs nothing and would flatter the service.
 PATIENT = {"CDS_CALL_MILLISECONDS": "20000"}
@@ -49,8 +51,14 @@ def waitress(app: str, threads: int) -> list[str]:
     return ["waitress", "--threads", str(threads), "--listen", "127.0.0.1:{port}", app]
 
 
+def healthchain() -> list[str]:
+    """Return the command that serves HealthChain, as its documentation says, with as many workers."""
+    workers = ["--workers", str(Settings().workers), "--log-level", "error"]
+    return ["uvicorn", *workers, "--port", "{port}", "tests.bench.peer_healthchain:app"]
+
+
 @contextmanager
-def started(command: list[str]) -> Iterator[tuple[str, int]]:
+def started(command: list[str], interpreter: str = sys.executable) -> Iterator[tuple[str, int]]:
     """Start a server in a folder of its own; yield its URL and process id."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="cds-bench-") as folder:
@@ -58,11 +66,10 @@ def started(command: list[str]) -> Iterator[tuple[str, int]]:
             "CDS_DATA_FOLDER": folder,
             "CDS_DATABASE_URL": f"sqlite:///{folder}/cds.sqlite3",
             "PROMETHEUS_MULTIPROC_DIR": folder,
-            "MALLOC_ARENA_MAX": "1",
         }
-        words = [sys.executable, "-m", *(word.format(port=port) for word in command)]
+        words = [interpreter, "-m", *(word.format(port=port) for word in command)]
         with subprocess.Popen(
-            words, env={**os.environ, **PATIENT, **own}, stderr=subprocess.DEVNULL, text=True
+            words, env={**os.environ, **PATIENT, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
         ) as process:
             try:
                 wait_for(f"http://127.0.0.1:{port}", process)
@@ -83,6 +90,15 @@ def workers(process: int) -> list[int]:
     """Return the ids of a server's worker processes, or its own where it has none."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
     return [int(child) for child in children] or [process]
+
+
+def cpu_seconds(process: int) -> dict[int, float]:
+    """Return the CPU time that each of a server's workers has taken so far, by its id."""
+    found = {}
+    for worker in workers(process):
+        fields = Path(f"/proc/{worker}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+        found[worker] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def memory(process: int) -> float:
