@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SPARK := .venv-spark
 PACKAGES := cds_service hooks
 SBOM ?= sbom.json
 HEALTHCHAIN := healthchain==0.16.1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow unit lint types imports coverage accept bench backtest-bench servers elements soak fuzz scale mutants sbom notice audit screenshots lock clean
+.PHONY: help run test test-slow unit lint types imports coverage accept bench backtest-bench backtest-cluster backtest-spark-bench servers elements soak fuzz scale mutants sbom notice audit screenshots lock clean
 
 help: ## Print what each target is for
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -17,8 +18,8 @@ run: $(VENV)/.run ## Install what is needed and serve on 127.0.0.1:8080
 
 test: $(VENV)/.dev lint types imports coverage ## Install what is needed and run every check and test
 
-test-slow: $(VENV)/.dev ## Run the tests of minutes: requests of 10 MB, the install script in a fresh Debian, every Python version
-	CDS_SLOW_TESTS=1 $(BIN)/pytest -q -ra tests/slow
+test-slow: $(SPARK)/.dev ## Run the tests of minutes: large requests and backtests, the install script in a fresh Debian, every Python version
+	CDS_SLOW_TESTS=1 $(SPARK)/bin/pytest -q -ra tests/slow
 
 unit: $(VENV)/.dev ## Run the unit and service tests: under a minute
 	$(BIN)/pytest -q -m "not postgresql" tests/unit tests/service
@@ -67,6 +68,12 @@ backtest-bench: $(VENV)/.dev ## Backtest synthetic exports of 20,000 and 200,000
 mutants: $(VENV)/.dev ## Change the code in small ways, and tell which changes the fast tests do not notice (SAMPLE=60 of each room)
 	nice -n 15 $(BIN)/python -m tests.mutation --sample $(or $(SAMPLE),0)
 
+backtest-spark-bench: $(SPARK)/.dev ## Measure what Spark costs a patient beside the embedded engine, and before the first (needs Java)
+	$(SPARK)/bin/python -m tests.bench.backtest spark 2000 20000
+
+backtest-cluster: $(SPARK)/.dev ## Compare engines on a Spark master with two workers on this machine (needs Java; about two minutes)
+	timeout 1200 $(SPARK)/bin/python -m tests.bench.cluster
+
 scale: $(VENV)/.dev ## Measure what a call costs from 10 to 10,000 prefetched resources
 	$(BIN)/python -m tests.bench.scale
 
@@ -89,7 +96,7 @@ lock: $(VENV)/.dev ## Resolve the lock files anew
 		--extra build --extra backtest --extra dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what the targets above made
-	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build
+	rm -rf $(VENV) $(SPARK) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -104,6 +111,13 @@ $(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/pip
 $(VENV)/.peers: | $(BIN)/pip
 	$(PYTHON) -m venv $(VENV)/healthchain
 	$(VENV)/healthchain/bin/pip install -q --disable-pip-version-check $(HEALTHCHAIN) || rm -rf $(VENV)/healthchain
+	@touch $@
+
+# What only the backtest's second engine needs (pyspark and its pandas) stays out of the other environment.
+$(SPARK)/.dev: requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(SPARK)/bin/pip install -q --disable-pip-version-check --no-build-isolation -e '.[spark]'
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run

@@ -33,6 +33,7 @@ from cds_service.fhir.chart import Availability
 from hooks.dry_needling.guideline import GUIDELINE
 from tests.cases import EXTENSION, Case, all_cases, respond
 from tests.exports import KEY, exported, lines_of, live_chart, setup, versions, write_export
+from tests.killing import backtest, killed
 
 NO_EXPORT_HAS_IT = {
     "needling-not-selected": "an export does not say which drafts were selected",
@@ -498,6 +499,13 @@ def test_a_run_that_is_stopped_at_any_moment_goes_on_to_the_same_decisions(refer
             (out / "decisions" / ".part-00001.parquet").write_bytes(b"half")
     job.run(plan, versions(), embedded.run, lambda *_: None, 0, restart=False)
     assert decisions(out).equals(decisions(reference / "out"))
+
+
+def test_a_run_whose_processes_are_killed_goes_on_to_the_same_decisions(reference, tmp_path):
+    killed(reference / "export", tmp_path / "out", 0.2)
+    backtest(reference / "export", tmp_path / "out")
+    assert decisions(tmp_path / "out").equals(decisions(reference / "out"))
+    assert not (tmp_path / "out" / "work").exists()
 
 
 def test_comparing_a_folder_with_itself_changes_nothing_and_another_tells_what(tmp_path):
