@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
 from cds_service.store.database import Database
+from tests.bench.export import make
 from tests.browser.conftest import FLAGS
 from tests.cases import FIXTURES
 from tests.store.filling import fill
@@ -38,6 +41,10 @@ def main() -> None:
                     page.screenshot(path=FOLDER / f"{name}{look}.png")
                 _change(page, url, look)
                 page.close()
+            page = browser.new_page(viewport={"width": 1200, "height": 1300})
+            page.goto(backtest(Path(folder)).as_uri())
+            page.wait_for_function("window.Chart !== undefined && Object.keys(Chart.instances).length === 5")
+            page.screenshot(path=FOLDER / "backtest.png")
             browser.close()
 
 
@@ -48,6 +55,14 @@ def _change(page: Page, url: str, look: str) -> None:
     page.get_by_role("button", name="Add", exact=True).click()
     page.locator("#comparison").wait_for()
     page.locator("#comparison").screenshot(path=FOLDER / f"change{look}.png")
+
+
+def backtest(folder: Path) -> Path:
+    """Return the page of a backtest of 3,000 synthetic patients."""
+    make(folder / "export", 3000, chart_bytes=8000, share=0.4)
+    words = ["backtest", str(folder / "export"), "--out", str(folder / "out")]
+    subprocess.run([sys.executable, "-m", "cds_service", *words], check=True)
+    return folder / "out" / "report.html"
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ _SEEN = ("8867-4", "29463-7", "72514-3", "8480-6")
 _NOTE = "Pain on movement. Patient counselled. "
 
 
-def make(folder: Path, patients: int, seed: int = 7, chart_bytes: int = CHART_BYTES) -> int:
-    """Write an export of so many patients; return its bytes."""
+def make(folder: Path, patients: int, seed: int = 7, chart_bytes: int = CHART_BYTES, share: float = SHARE) -> int:
+    """Write an export of so many patients, of whom a share has orders in scope; return its bytes."""
     dice = random.Random(seed)
     originals = [_lines(path) for path in sorted(PATIENTS.glob("*.json"))]
     folder.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def make(folder: Path, patients: int, seed: int = 7, chart_bytes: int = CHART_BY
     for start in range(0, patients, BLOCK):
         block: list[tuple[str, bytes]] = []
         for number in range(start, min(start + BLOCK, patients)):
-            block += _patient(number, dice.choice(originals), dice, chart_bytes)
+            block += _patient(number, dice.choice(originals), dice, chart_bytes, share)
         dice.shuffle(block)
         for kind, line in block:
             files[kind].write(line)
@@ -74,7 +74,9 @@ def _lines(path: Path) -> tuple[str, list[tuple[str, bytes]]]:
     return whose, [(r["resourceType"], orjson.dumps(r)) for r in resources if r["resourceType"] in _KINDS]
 
 
-def _patient(number: int, original: tuple[str, list[tuple[str, bytes]]], dice: random.Random, size: int) -> list:
+def _patient(
+    number: int, original: tuple[str, list[tuple[str, bytes]]], dice: random.Random, size: int, share: float
+) -> list:
     """Return one patient's lines: a sample of an original's, notes to the chart's size, orders for some."""
     whose, lines = original
     patient = f"pt-{number:07d}"
@@ -96,7 +98,7 @@ def _patient(number: int, original: tuple[str, list[tuple[str, bytes]]], dice: r
         found.append(("Observation", line))
         written, place = written + len(line), place + 1
     for place in range(3):
-        needling = dice.random() < SHARE / 3 * 1.05
+        needling = dice.random() < share / 3 * 1.05
         found.append(("ServiceRequest", orjson.dumps(_order(patient, place, needling=needling, dice=dice))))
     return found
 
