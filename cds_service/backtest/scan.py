@@ -32,6 +32,7 @@ SELECT number, line, found IS NULL AS invalid, found[1] AS kind, found[4] AS id,
 FROM (SELECT number, line, TRY(json_extract_string(line,
     ['$.resourceType', '$.subject.reference', '$.patient.reference', '$.id'])) AS found FROM lines)
 """
+# Of what no template asks for by its code there remains which version it is: it may be the later one of a copy.
 _SCANNED = f"""
 CREATE TEMP TABLE scanned AS
 SELECT number,
@@ -41,11 +42,12 @@ SELECT number,
          WHEN read.patient IS NULL OR read.patient = '' THEN 'without subject'
          WHEN gone.reference IS NOT NULL THEN 'deleted'
          WHEN wanted.patient IS NULL THEN 'not wanted'
-         WHEN asked.codes IS NOT NULL
-             AND NOT list_has_any(json_extract_string(line, '$.code.coding[*].code'), asked.codes) THEN 'not asked for'
          ELSE 'kept' END AS state,
     CASE WHEN state = 'kept' THEN wanted.patient END AS patient,
-    CASE WHEN state = 'kept' THEN line END AS line,
+    CASE WHEN state <> 'kept' THEN NULL
+         WHEN asked.codes IS NULL OR read.id IS NULL
+             OR list_has_any(json_extract_string(line, '$.code.coding[*].code'), asked.codes) THEN line
+         ELSE json_object('resourceType', read.kind, 'id', read.id, 'meta', json_extract(line, '$.meta')) END AS line,
     CASE WHEN whose LIKE 'http%/Patient/%' THEN regexp_extract(whose, '^(.*)/Patient/', 1) END AS server
 FROM ({_READ}) AS read
 LEFT JOIN asked ON asked.kind = read.kind

@@ -57,8 +57,6 @@ def observed(code):
         ),
         (b'{"resourceType":"Patient","id":"p1"}', "kept"),
         (observed(b'{"coding":[{"code":"72514-3"}]}'), "kept"),
-        (observed(b'{"coding":[{"code":"1"}]}'), "not asked for"),
-        (observed(b'{"text":"pain"}'), "not asked for"),
         (b'{"resourceType":"Basic","subject":{"reference":"Patient/p1"}}', "not asked for"),
         (b'{"resourceType":"Condition","id":"gone","subject":{"reference":"Patient/p1"}}', "deleted"),
         (b'{"resourceType":"Condition","subject":{"reference":"Patient/p11"}}', "not wanted"),
@@ -77,6 +75,31 @@ def test_each_line_is_kept_or_left_out_for_a_reason(tmp_path, line, state):
     found, kept = scanned(tmp_path, [line])
     assert found.states == {state: 1}
     assert kept.to_pylist() == ([{"patient": "p1", "line": line.decode()}] if state == "kept" else [])
+
+
+@pytest.mark.parametrize("code", [b'{"coding":[{"code":"1"}]}', b'{"text":"pain"}'])
+def test_what_is_asked_for_by_other_codes_keeps_no_more_than_its_version(tmp_path, code):
+    line = observed(code).replace(b"{", b'{"id":"o","meta":{"lastUpdated":"2024"},', 1)
+    found, kept = scanned(tmp_path, [line])
+    assert found.states == {"kept": 1}
+    (left,) = kept.to_pylist()
+    assert orjson.loads(left["line"]) == {"resourceType": "Observation", "id": "o", "meta": {"lastUpdated": "2024"}}
+
+
+def test_a_copy_that_was_given_another_code_later_is_no_longer_found(tmp_path):
+    """The latest copy counts, although no template asks for it."""
+    code = {"coding": [{"system": "http://loinc.org", "code": "72514-3"}]}
+    score = {
+        "resourceType": "Observation", "id": "o", "status": "final", "subject": {"reference": "Patient/p1"},
+        "issued": "2026-02-01T08:00:00Z", "valueInteger": 8, "code": code, "meta": {"lastUpdated": "2026-02-01"},
+    }  # fmt: skip
+    later = {**score, "code": {"coding": [{"code": "1"}]}, "meta": {"lastUpdated": "2026-02-02"}}
+    found = {}
+    for name, copies in (("none", []), ("one", [score]), ("two", [score, later])):
+        run(write_export(tmp_path / name, [*chart(), *copies]), tmp_path / f"{name}-out")
+        (row,) = decisions(tmp_path / f"{name}-out").to_pylist()
+        found[name] = row["grounds"]
+    assert found["one"] != found["none"] == found["two"]
 
 
 SLOW = re.compile(scan._LAST, re.ASCII)
