@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Any
 
+import duckdb
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,6 +39,9 @@ from cds_service.backtest.run import Plan, Progress, write
 from cds_service.backtest.sessions import ORDER_TYPES
 from cds_service.errors import BacktestRefused
 
+_DEALING = "300MB"
+"""The most that DuckDB takes where it holds lines of many patients at once, and can spill them."""
+
 
 def run(plan: Plan, versions: Versions, progress: Progress) -> Totals:
     """Decide every order in scope of an export into `decisions`.
@@ -58,6 +62,8 @@ def run(plan: Plan, versions: Versions, progress: Progress) -> Totals:
         raise BacktestRefused(
             "A worker process ended, perhaps without enough memory; repeat the command to resume"
         ) from None
+    except duckdb.OutOfMemoryException:
+        raise BacktestRefused(f"A file has lines that need more memory than {plan.memory}; add --memory 2GB") from None
     return totals(plan, files, orders, number, dealt)
 
 
@@ -128,7 +134,7 @@ def _deal(plan: Plan, codes: tuple[str | None, ...]) -> int:
         return int(orjson.loads(told.read_bytes()))
     shutil.rmtree(plan.work / "parts", ignore_errors=True)
     kept = str(plan.work / "kept" / "*.parquet")
-    with scan.connection(plan.memory, plan.processes, plan.work) as engine:
+    with scan.connection(_DEALING, plan.processes, plan.work) as engine:
         scan.deal(engine, kept, plan.parts, plan.work / "parts")
         number = scan.in_scope(engine, kept, codes)
     write(told, orjson.dumps(number))

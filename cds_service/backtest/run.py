@@ -20,6 +20,9 @@ from cds_service.errors import BacktestRefused
 PARTS = 32
 """Parts that patients are dealt to when a run does not say; a worker holds one at a time."""
 
+MEMORY = "800MB"
+"""The most that DuckDB takes in each process while it reads: enough for the longest line that is read."""
+
 Progress = Callable[[str, int, int], None]
 """Told the stage, and how much of how much of it is done."""
 
@@ -46,7 +49,7 @@ class Plan:
     setup: Setup
     processes: int = 2
     parts: int = PARTS
-    memory: str = "300MB"
+    memory: str = MEMORY
     verify: bool = False
     site_key: bool = False
 

@@ -106,6 +106,7 @@ def connection(memory: str, threads: int, folder: Path | None = None) -> duckdb.
     """Return an engine of its own that keeps within its memory and spills into a folder."""
     made = duckdb.connect(config={"memory_limit": memory, "threads": threads})
     made.execute("SET preserve_insertion_order = false")
+    made.execute("SET enable_progress_bar = false")
     # It takes a stream of lines for the smaller side of a join, and would keep all of them in a hash table.
     made.execute("SET disabled_optimizers = 'build_side_probe_side'")
     if folder is not None:

@@ -19,7 +19,7 @@ import orjson
 from cds_service import telemetry
 from cds_service.backtest import content, difference
 from cds_service.backtest.asking import Setup, Versions
-from cds_service.backtest.run import Plan, export_files, hash_key
+from cds_service.backtest.run import MEMORY, Plan, export_files, hash_key
 from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_MISCONFIGURED, EXIT_REFUSED, BacktestRefused, KnowledgeError
@@ -79,7 +79,7 @@ def _facts(settings: Settings, guideline: str) -> FactSpace:
 @click.option("--until", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day of orders to decide.")
 @click.option("--zone", default="", help="Time zone of the hospital, such as America/New_York; empty: days as written.")
 @click.option("--processes", type=click.IntRange(1, 256), default=2, show_default=True, help="Worker processes.")
-@click.option("--memory", default="300MB", show_default=True, help="Memory of the engine per process.")
+@click.option("--memory", default=MEMORY, show_default=True, help="Memory of the engine per process.")
 @click.option("--traces", type=click.IntRange(0, 1000), default=20, show_default=True, help="Orders to show in full.")
 @click.option(
     "--session-minutes", type=click.IntRange(0, 10080), default=60, show_default=True,

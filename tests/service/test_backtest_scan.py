@@ -170,3 +170,11 @@ def test_medications_are_read_as_of_then_where_a_template_asks_for_them(tmp_path
 def test_a_stopped_medication_is_uncertain():
     row = row_of([*chart(), anticoagulant(status="stopped", authoredOn="2026-02-20")])
     assert row.causes == ["MedicationRequest: ended, not said when"]
+
+
+def test_a_line_of_30_mb_is_read_and_one_beyond_the_memory_is_refused_in_words(tmp_path):
+    long = {**chart()[1], "note": [{"text": "x" * 30_000_000}]}
+    export = write_export(tmp_path / "export", [chart()[0], long, chart()[2]])
+    run(export, tmp_path / "out")
+    assert [row["rule"] for row in decisions(tmp_path / "out").to_pylist()] == ["R1"]
+    assert "add --memory" in run(export, tmp_path / "small", "--memory", "100MB", code=1)
