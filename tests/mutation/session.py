@@ -24,8 +24,8 @@ FOLDER = Path(os.environ["MUTANTS"])
 CPU_SECONDS = 20
 """What the tests of one mutant may take beyond ten times what they took without it."""
 
-ROUNDS = (1.5, 45.0)
-"""Seconds of tests for one mutant, in two rounds: most die early, and the few others meet more tests afterwards."""
+ROUNDS = (1.5, 20.0)
+"""Seconds of tests for one mutant: first those that run little else, then, where it lived, those that run most."""
 
 WALL_SECONDS = 600
 
@@ -45,8 +45,11 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     watch = Watch()
     session.config.pluginmanager.register(watch)
     stats = FOLDER / "stats.json"
-    if not stats.exists():
-        in_child(partial(learn, session.items, watch, stats), 7200)
+    known = (
+        json.loads(stats.read_text(encoding="utf-8")) if stats.exists() else {"tests": {}, "seconds": {}, "failed": []}
+    )
+    new = [item for item in session.items if item.nodeid not in known["seconds"] and item.nodeid not in known["failed"]]
+    in_child(partial(learn, new, watch, known, stats), 7200)
     known = json.loads(stats.read_text(encoding="utf-8"))
     by_id = {item.nodeid: item for item in session.items}
     weight: dict[str, int] = defaultdict(int)
@@ -65,7 +68,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
         for mutant in tried if mutants is None else mutants:
             began = time.monotonic()
             nodes = [node for node in known["tests"].get(function(mutant), []) if node in by_id]
-            nodes = within(sorted(nodes, key=lambda node: weight[node]), known["seconds"], budget)
+            nodes.sort(key=lambda node: weight[node], reverse=is_last)
+            nodes = within(nodes, known["seconds"], budget)
             outcome = "untested"
             if nodes:
                 limit = 10 * sum(known["seconds"][node] for node in nodes) + CPU_SECONDS
@@ -126,20 +130,20 @@ def in_child(work: Any, cpu_seconds: float) -> str:
     return "killed" if os.WEXITSTATUS(status) else "lived"
 
 
-def learn(items: list[pytest.Item], watch: Watch, stats: Path) -> None:
-    """Run all tests, and write down which functions each runs and how long it takes; a test that fails is left out."""
-    tests: dict[str, list[str]] = defaultdict(list)
-    seconds: dict[str, float] = {}
+def learn(items: list[pytest.Item], watch: Watch, known: dict[str, Any], stats: Path) -> None:
+    """Run tests, and add to what is known which functions each runs and how long; one that fails is left out."""
     for item, following in pairs(items):
         trampoline.called()
         watch.failed = False
         began = time.process_time()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if not watch.failed:
-            seconds[item.nodeid] = time.process_time() - began
-            for name in trampoline.called():
-                tests[name].append(item.nodeid)
-    stats.write_text(json.dumps({"tests": tests, "seconds": seconds}), encoding="utf-8")
+        if watch.failed:
+            known["failed"].append(item.nodeid)
+            continue
+        known["seconds"][item.nodeid] = time.process_time() - began
+        for name in trampoline.called():
+            known["tests"].setdefault(name, []).append(item.nodeid)
+    stats.write_text(json.dumps(known), encoding="utf-8")
 
 
 def attack(mutant: str, items: list[pytest.Item], watch: Watch) -> bool:

@@ -123,6 +123,7 @@ MEDICATION = {
         ("Pregnancy: a precaution", condition("O26.891", onsetDateTime="2026-03-01")),
         ("Lymphedema: not in that limb", condition("I89.0")),
         ("Skin infection: not through infected skin", condition("L03.115", onsetDateTime="2026-11-01")),
+        ("Skin infection: not through infected skin", condition("L03.115", onsetDateTime="2026-11-25")),
         ("Immune deficiency: a precaution", condition("D84.9")),
         ("Needle phobia", condition("F40.231")),
         (
@@ -293,6 +294,8 @@ def test_pain_around_a_course_is_told_by_the_scores_30_days_before_and_after(reg
         (4, {"referenceRange": [{"low": {"value": 0}, "high": {"value": 5}}]}, "baseline-high"),
         (75, {"referenceRange": [{"high": {"value": 100}}]}, "baseline-high"),
         (75, {}, None),
+        (0, {"referenceRange": [{"high": {"value": 0}}]}, None),
+        (8, {"referenceRange": [{"high": {"value": 0}}]}, None),
         (8, {"bodySite": {"text": "left knee"}}, None),
         (8, {"bodySite": {"text": "neck"}}, "baseline-high"),
         (8, {"effectiveDateTime": "2026-08-26"}, None),

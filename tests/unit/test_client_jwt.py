@@ -179,6 +179,8 @@ def test_leeway_is_given_to_clocks():
     """S2."""
     assert gatekeeper().identify(f"Bearer {token(exp=int(time.time()) - 5, iat=NOW - 300)}", URL)
     assert gatekeeper().identify(f"Bearer {token(iat=int(time.time()) + 10)}", URL)
+    now = int(time.time())
+    assert gatekeeper().identify(f"Bearer {token(iat=now, exp=now)}", URL)
 
 
 def test_a_token_is_accepted_once():

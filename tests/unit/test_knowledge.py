@@ -11,10 +11,10 @@ from datetime import date
 import pytest
 
 from cds_service.errors import KnowledgeError
-from cds_service.guideline import fact_words, rules
+from cds_service.guideline import fact_words, knowledge, rules
 from cds_service.guideline.knowledge import check_summaries, fingerprint
 from hooks.dry_needling import GUIDELINE
-from tests.cases import FIXTURES, all_cases
+from tests.cases import FIXTURES, KNOWLEDGE, all_cases
 
 BROKEN = sorted((FIXTURES / "broken_knowledge").glob("*.toml"))
 EVIDENCE = """
@@ -33,6 +33,24 @@ next_review = 2027-11-23
 
 def load(folder):
     return rules.read(folder, GUIDELINE.fact_space, ("remove-order",))
+
+
+def test_a_folder_that_is_read_again_says_the_same():
+    again = knowledge.load(GUIDELINE.folder, GUIDELINE.fact_space, knowledge.SiteConfiguration())
+    for part in (
+        "identity",
+        "evidence",
+        "table",
+        "templates",
+        "actions",
+        "citations",
+        "preview",
+        "fingerprint",
+    ):
+        assert getattr(again, part) == getattr(KNOWLEDGE, part), part
+    assert again.value_sets.displays == KNOWLEDGE.value_sets.displays
+    for text in ("Ischias links", "no sciatica", "Trockennadelung", "trigger point dry needling", "hip and gluteus"):
+        assert again.lexicon.read(text) == KNOWLEDGE.lexicon.read(text), text
 
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
