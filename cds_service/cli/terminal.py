@@ -23,7 +23,7 @@ _COLORS = {"info": "cyan", "warning": "yellow", "critical": "red"}
 _STATES = {
     "prefetched": "sent",
     "fetched": "read from the FHIR server",
-    "empty": "none on file",
+    "empty": "sent, with no entries",
     "absent": "not sent",
     "partial": "sent in part",
     "failed": "could not be read",

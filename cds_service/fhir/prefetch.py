@@ -38,7 +38,7 @@ def gather(
     elsewhere: dict[str, Availability] = {}
     types = {key: _query_type(query) for key, query in queries.items()}
     for key, value in values.items():
-        if value is None:  # looked for, none on file
+        if value is None:  # looked for, and nothing found
             of_keys[key] = Availability.EMPTY
             continue
         contents = lists.read(value, types.get(key, ""))

@@ -50,7 +50,7 @@ class Radiculopathy(StrEnum):
 
 
 class Baseline(StrEnum):
-    """The latest pain score of the last 90 days: 7 or more, 2 to 3, another, or none on file."""
+    """The latest pain score of the last 90 days: 7 or more, 2 to 3, another, or none recognized."""
 
     HIGH = "high"
     LOW = "low"

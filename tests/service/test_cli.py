@@ -60,7 +60,7 @@ def test_call_explains_orders_findings_and_every_rule():
     assert "Why: dry-needling, as of 2026-11-23, knowledge 2.0.0+" in output
     needling = "Dry needling, 1 or 2 muscles (ServiceRequest/needling)"
     assert f"  {needling}: considered as dry needling" in output
-    assert "  conditions: sent\n  painScores: none on file\n" in output
+    assert "  conditions: sent\n  painScores: sent, with no entries\n" in output
     assert f"{needling}: rule R1 (not recommended chronic lbp)\nBecause:\n  ordered: dry needling\n" in output
     assert "    low back pain: Chronic low back pain (Condition/back)\n" in output
     assert "  R2 (not for facet pain): does not apply (for pain from the facet joints: no" in output

@@ -1,4 +1,4 @@
-"""What counts as the list that a template asks for (P5, P6): whole, in part or not seen, never a wrong none on file."""
+"""What counts as the list that a template asks for (P5, P6): whole, in part or not seen, and never taken for empty."""
 
 from __future__ import annotations
 
