@@ -126,16 +126,12 @@ def trace(facts: Facts, table: Table) -> tuple[RuleTrace, ...]:
     """Explain the decision rule by rule: which one fired, and why each other one did not."""
     fired = decide(facts, table).rule
     steps: list[RuleTrace] = []
-    reached = False
     for rule in table.rules:
         unmet = tuple(condition.fact for condition in rule.when if not condition.holds(facts))
         if rule is fired:
-            reached = True
             steps.append(RuleTrace(rule, "fired"))
-        elif unmet:
-            steps.append(RuleTrace(rule, "not met", unmet))
         else:
-            steps.append(RuleTrace(rule, "an earlier rule decided" if reached else "not met"))
+            steps.append(RuleTrace(rule, "not met" if unmet else "an earlier rule decided", unmet))
     return tuple(steps)
 
 

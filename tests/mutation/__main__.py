@@ -34,23 +34,15 @@ ROOMS = {
 }
 _THEIRS, _OURS = "from mutmut.mutation.trampoline import", "from tests.mutation.trampoline import"
 TESTS = ("tests/unit", "tests/service")
-SLOW = (  # take half of the time together, and are about other rooms or very many requests
+SLOW = (  # take half of the time together, and are about other rooms
     "tests/unit/test_architecture.py",  # reads the code, and would find the mutants in it
     "tests/unit/test_difference.py",
-    "tests/unit/test_findings_properties.py",
     "tests/service/test_absent_elements.py",
     "tests/service/test_backtest.py",
-    "tests/service/test_bad_elements.py",
     "tests/service/test_chart_properties.py",
-    "tests/service/test_cli.py",
     "tests/service/test_feedback.py",
-    "tests/service/test_fuzz.py",
     "tests/service/test_hostile.py",
     "tests/service/test_limits.py",
-    "tests/service/test_pages.py",
-    "tests/service/test_robustness.py",
-    "tests/service/test_scale.py",
-    "tests/service/test_two_guidelines.py",
 )
 SESSION = ["-q", "-m", "not postgresql", "-p", "tests.mutation.session", "-p", "no:warnings", *TESTS]
 

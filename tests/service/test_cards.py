@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
+from cds_service.call import answer
 from cds_service.guideline.cards import escaped
+from cds_service.limits import MOST_REASONS
 from cds_service.protocol.cards import CARDS_RESPONSE
+from cds_service.protocol.request import read_request
 from tests.cases import EXTENSION, TODAY
 from tests.charts import cards, code, condition, needling, request
 
@@ -216,3 +220,31 @@ def test_the_diagnosis_that_makes_the_rule_apply_is_named_before_more_entries_fo
     (why,) = [part for part in card["detail"].split("\n\n") if part.startswith("**Why:**")]
     assert "M54.16" in why
     assert "more" in why
+
+
+def test_an_entry_in_why_says_since_when_and_that_it_is_unconfirmed(registry):
+    provisional = {"coding": [{"code": "provisional"}]}
+    pain = condition("M54.2", onsetDateTime="2026-09-01", verificationStatus=provisional)
+    assert "M54.2 (since 2026-09-01, unconfirmed)" in only(registry, request(pain))["detail"]
+
+
+def test_a_card_is_about_the_reason_in_words_and_about_list_entries_by_their_reference(registry):
+    """A draft's id may change between hooks; an entry of the problem list keeps its own."""
+    subjects = []
+    for name in ("first", "second"):
+        order = needling(id=name, reasonCode=[code("icd", "M54.59", display="Other low back pain")])
+        sent = request(condition("M54.50", onsetDateTime="2014-02-05") | {"id": "back"}, order=order)
+        sent["context"]["selections"] = [f"ServiceRequest/{name}"]
+        subjects.append(answer(registry, "", orjson.dumps(sent), DAY).guidance.advice[0].subject.grounds)
+    assert subjects[0] == subjects[1]
+    assert any("|Condition/back|" in ground for ground in subjects[0])
+    assert any("||Other low back pain" in ground for ground in subjects[0])
+
+
+def test_an_order_has_at_most_fifty_reasons_coded_and_referred_to_together(registry):
+    reasons = {
+        "reasonCode": [code("icd", "M54.2")] * (MOST_REASONS - 2),
+        "reasonReference": [{"reference": f"Condition/{number}"} for number in range(5)],
+    }
+    (draft,) = registry.services[0].drafts(read_request(request(order=needling(**reasons)), "order-select")).orders
+    assert draft.references == ("Condition/0", "Condition/1")
