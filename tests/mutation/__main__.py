@@ -33,16 +33,12 @@ ROOMS = {
     "trust": "cds_service/trust/*.py",
 }
 _THEIRS, _OURS = "from mutmut.mutation.trampoline import", "from tests.mutation.trampoline import"
-TESTS = ("tests/unit", "tests/service")
+TESTS = ("tests/unit", "tests/service", "tests/system/test_two_guidelines.py")
 SLOW = (  # take half of the time together, and are about other rooms
     "tests/unit/test_architecture.py",  # reads the code, and would find the mutants in it
     "tests/unit/test_difference.py",
     "tests/service/test_absent_elements.py",
-    "tests/service/test_backtest.py",
     "tests/service/test_chart_properties.py",
-    "tests/service/test_feedback.py",
-    "tests/service/test_hostile.py",
-    "tests/service/test_limits.py",
 )
 SESSION = ["-q", "-m", "not postgresql", "-p", "tests.mutation.session", "-p", "no:warnings", *TESTS]
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cds_service.backtest import scan
 from cds_service.backtest.lines import ExportFile
+from tests.backtest.test_backtest import chart, decisions, people, row_of, run
 from tests.exports import versions, write_export
-from tests.service.test_backtest import chart, decisions, people, row_of, run
 
 WANTED = scan.Wanted(
     asked=pa.table({
