@@ -33,7 +33,7 @@ ROOMS = {
     "trust": "cds_service/trust/*.py",
 }
 _THEIRS, _OURS = "from mutmut.mutation.trampoline import", "from tests.mutation.trampoline import"
-TESTS = ("tests/unit", "tests/service", "tests/system/test_two_guidelines.py")
+TESTS = ("tests/unit", "tests/service")
 SLOW = (  # take half of the time together, and are about other rooms
     "tests/unit/test_architecture.py",  # reads the code, and would find the mutants in it
     "tests/unit/test_difference.py",
