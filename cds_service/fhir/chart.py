@@ -14,7 +14,7 @@ from cds_service.errors import TooManyResources
 from cds_service.fhir import patients, references
 from cds_service.fhir.bundles import Resource, is_resource, opened
 from cds_service.fhir.deadline import step
-from cds_service.fhir.scan import AsSent, SentResource
+from cds_service.fhir.scan import AsSent, SentResource, plain
 from cds_service.limits import MOST_CONTAINED, MOST_READ
 
 
@@ -26,7 +26,7 @@ class Availability(StrEnum):
     PARTIAL = "partial"
     """Sent, but only a first page."""
     EMPTY = "empty"
-    """Sent as null or as an empty result: nothing is on file."""
+    """Sent as null or as an empty result: looked for, and nothing found."""
     FAILED = "failed"
     """The client tried and failed, or sent something unreadable."""
     ABSENT = "absent"
@@ -96,14 +96,14 @@ class Chart:
             found: AsSent | None = sent[0]
         else:
             found = next((found for found in sent if patients.id_of(found) in self._ids()), None)
-        return None if found is None else _whole(found)
+        return None if found is None else plain(found)
 
     def entries(self, kind: str, chosen: Choice | None = None) -> Sequence[Resource]:
         """Return the patient's resources of one type, as raw JSON, without repeats, even if sent under two keys.
 
         Args and raises: see `sent`.
         """
-        return tuple(map(_whole, self.sent(kind, chosen)))
+        return tuple(map(plain, self.sent(kind, chosen)))
 
     def sent(self, kind: str, chosen: Choice | None = None) -> Sequence[AsSent]:
         """Return the patient's resources of one type as sent, without repeats.
@@ -130,7 +130,7 @@ class Chart:
 
     def about_patient(self, kind: str) -> Sequence[Resource]:
         """Return the patient's resources of one type for a trace after the call; they are not counted."""
-        return tuple(_whole(resource) for resource in self._by_type.get(kind, ()) if self.is_about_patient(resource))
+        return tuple(plain(resource) for resource in self._by_type.get(kind, ()) if self.is_about_patient(resource))
 
     def count_as_read(self, number: int) -> None:
         """Count entries that are read.
@@ -184,7 +184,7 @@ class Chart:
             return found.get(reference[1:]) or found.get(reference)
         index = self._references()
         target = index.get(references.plain(reference)) or index.get("/".join(references.named(reference)))
-        return None if target is None else _whole(target)
+        return None if target is None else plain(target)
 
     def _contained_in(self, container: Resource) -> Mapping[str, Resource]:
         """Index a resource's contained resources, once for all its references."""
@@ -218,10 +218,6 @@ class Chart:
     def obtained(self, key: str) -> bool:
         """Return whether a prefetch key was answered, even with nothing."""
         return self.availability.get(key, Availability.ABSENT) in OBTAINED
-
-
-def _whole(resource: AsSent) -> Resource:
-    return resource.whole() if isinstance(resource, SentResource) else resource
 
 
 def _identity(resource: AsSent) -> object:

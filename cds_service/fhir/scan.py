@@ -111,12 +111,12 @@ def read(body: bytes) -> dict[str, Any]:
     Raises:
         CdsError: as `decode` says.
     """
-    plain = body.removeprefix(codecs.BOM_UTF8)
-    if len(plain) < SMALL or (len(plain) > MOST_VALUES and _may_hold_too_much(plain)):
+    content = body.removeprefix(codecs.BOM_UTF8)
+    if len(content) < SMALL or (len(content) > MOST_VALUES and _may_hold_too_much(content)):
         return decode(body)
     try:
-        plain.decode()  # skipped texts are not checked
-        request = _READER.decode(plain)
+        content.decode()  # skipped texts are not checked
+        request = _READER.decode(content)
         prefetch = request.prefetch and {key: value and _value(value) for key, value in request.prefetch.items()}
     except _UNUSUAL:
         return decode(body)

@@ -143,7 +143,8 @@ def _each_fact_first(group: Sequence[Decided]) -> list[Ground]:
     by_fact: dict[str, Ground] = {}
     for ground in grounds:
         by_fact.setdefault(ground.fact, ground)
-    return [*[*by_fact.values()][:1], *reversed([*by_fact.values()][1:]), *grounds]
+    firsts = [*by_fact.values()]
+    return [*firsts[:1], *firsts[:0:-1], *grounds]
 
 
 def _parts(group: Sequence[Decided], notes: Sequence[tuple[Note, str]], knowledge: Knowledge) -> Parts:
