@@ -17,7 +17,7 @@ from cds_service.backtest.sessions import ORDER_TYPES, Session
 from cds_service.errors import CdsError
 from cds_service.fhir import conformance, statuses
 from cds_service.fhir.bundles import Resource
-from cds_service.fhir.prefetch import gather
+from cds_service.fhir.prefetch import gather, query_type
 from cds_service.guideline import drafts
 from cds_service.guideline.decided import Decided
 from cds_service.guideline.drafts import Draft
@@ -136,10 +136,6 @@ def decide(
     return {places[id(item.draft.resource)]: item for item in decided}, ""
 
 
-def _type(query: str) -> str:
-    return urlsplit(query).path.split("/", maxsplit=1)[0]
-
-
 @cache
 def _templates(queries: tuple[tuple[str, str], ...]) -> list[tuple[str, str, frozenset[str], frozenset[str]]]:
     """Return for each prefetch template its key, its resource type, and the statuses and codes it asks for."""
@@ -147,7 +143,7 @@ def _templates(queries: tuple[tuple[str, str], ...]) -> list[tuple[str, str, fro
     for key, query in queries:
         asked = dict(parse_qsl(urlsplit(query).query))
         states, codes = (frozenset(filter(None, asked.get(name, "").split(","))) for name in ("status", "code"))
-        found.append((key, _type(query), states, codes))
+        found.append((key, query_type(query), states, codes))
     return found
 
 

@@ -20,7 +20,7 @@ from cds_service.backtest.asking import ENCOUNTER, Setup, coded, decide, draft, 
 from cds_service.backtest.history import Past, as_of, element, has_time, latest_of, moment_of
 from cds_service.backtest.rows import Row
 from cds_service.backtest.sessions import ORDER_TYPES, Session, left_out, sessions
-from cds_service.fhir import dates, statuses
+from cds_service.fhir import dates, references, statuses
 from cds_service.fhir.bundles import Resource
 from cds_service.guideline.decided import Decided
 from cds_service.guideline.services import CdsService
@@ -216,7 +216,7 @@ def _stated(orders: Iterable[Resource]) -> Iterator[str]:
 
 def _tail(reference: object) -> str:
     """Return `Type/id` of a reference, however it is written."""
-    text = reference.split("/_history/")[0].rstrip("/") if isinstance(reference, str) else ""
+    text = references.plain(reference) if isinstance(reference, str) else ""
     return "/".join(text.split("/")[-2:])
 
 

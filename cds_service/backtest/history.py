@@ -69,7 +69,7 @@ class Moment:
 
     def knew(self, text: object) -> Known:
         """Return whether what is dated so had been recorded."""
-        when = _date(text)
+        when = dates.parse(text)
         if when is None:
             return Known.UNDATED
         if self.instant is not None and has_time(text):
@@ -79,16 +79,6 @@ class Moment:
         if when.earliest > self.day:
             return Known.AFTER
         return Known.SAME_DAY if when.exact else Known.PARTIAL
-
-
-@lru_cache(1 << 14)
-def _parsed(text: str) -> dates.FhirDate | None:
-    return dates.parse(text)
-
-
-def _date(text: object) -> dates.FhirDate | None:
-    """Return a date; most are asked for several times, of neighbors."""
-    return _parsed(text) if isinstance(text, str) else None
 
 
 @lru_cache(1 << 14)
@@ -131,7 +121,7 @@ def recorded(resource: Resource) -> str | None:
     """Return when a resource was recorded, as written; None where it does not say."""
     for path in _RECORDED.get(resource["resourceType"], ("authoredOn",)):
         text = element(resource, path)
-        if _date(text) is not None:
+        if dates.parse(text) is not None:
             return str(text)
     return None
 

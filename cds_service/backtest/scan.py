@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from cds_service.backtest.history import element
 from cds_service.backtest.lines import ExportFile, Faults, numbered
+from cds_service.fhir import references
 
 LINES = pa.schema([("number", pa.int64()), ("line", pa.string())])
 KEPT = pa.schema([("patient", pa.string()), ("line", pa.string())])
@@ -194,7 +195,7 @@ def merges(patient: object) -> list[tuple[str, str]]:
     for link in listed if isinstance(listed, list) else ():
         other = element(link, "other.reference") if isinstance(link, dict) else None
         if isinstance(patient, dict) and isinstance(other, str) and isinstance(patient.get("id"), str):
-            name = other.split("/_history/")[0].rstrip("/").rsplit("/", 1)[-1].removeprefix("urn:uuid:")
+            _, name = references.named(other)
             if link.get("type") == "replaced-by":
                 found.append((patient["id"], name))
             elif link.get("type") == "replaces":

@@ -14,6 +14,7 @@ from cds_service.cli.configuration import settings_or_exit
 from cds_service.cli.examples import examples
 from cds_service.errors import EXIT_REFUSED, CdsError
 from cds_service.fhir.bundles import Resource, opened
+from cds_service.fhir.prefetch import query_type
 from cds_service.fhir.scan import plain
 from cds_service.guideline.services import CdsService
 from cds_service.protocol.decoding import decode
@@ -75,10 +76,9 @@ def _made(service: CdsService, patient: str, entries: Entries, code: Mapping[str
 
 def _prefetched(query: str, entries: Entries) -> Resource | None:
     """Return what a server would answer to a prefetch query: a resource for a read, a searchset for a search."""
-    kind, _, search = query.partition("?")
-    kind = kind.split("/")[0]
+    kind = query_type(query)
     found = [(resource, full_url) for resource, full_url in entries if resource["resourceType"] == kind]
-    if not search:
+    if "?" not in query:
         return found[0][0] if found else None
     listed = [{**({"fullUrl": url} if url else {}), "resource": resource} for resource, url in found]
     return {"resourceType": "Bundle", "type": "searchset", "entry": listed}

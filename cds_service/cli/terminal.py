@@ -92,10 +92,8 @@ def _decision(decision: TracedDecision) -> Iterable[str]:
     yield "Because:"
     yield from (f"  {reason}" for reason in fired["because"])
     found = [finding for finding in decision["findings"] if finding["grounds"]]
-    yield f"What the chart says:{'' if found else ' nothing that the rules ask about'}"
-    yield from (
-        (line for finding in found for line in _finding(finding)) if found else ["  nothing that this rule needs"]
-    )
+    yield "What the chart says:"
+    yield from [line for finding in found for line in _finding(finding)] or ["  nothing that the rules ask about"]
     if decision["notes"]:
         yield "Lines that join the card, as far as there is room:"
         yield from (f"  {note['words']}" for note in decision["notes"])

@@ -36,7 +36,7 @@ def gather(
     unreadable: list[str] = []
     of_keys: dict[str, Availability] = {}
     elsewhere: dict[str, Availability] = {}
-    types = {key: _query_type(query) for key, query in queries.items()}
+    types = {key: query_type(query) for key, query in queries.items()}
     for key, value in values.items():
         if value is None:  # looked for, and nothing found
             of_keys[key] = Availability.EMPTY
@@ -59,5 +59,6 @@ def gather(
     return Chart(patient_id, by_type, availability, sources, unreadable, types)
 
 
-def _query_type(query: str) -> str:
+def query_type(query: str) -> str:
+    """Return the resource type that a prefetch query asks for."""
     return query.split("?", maxsplit=1)[0].split("/", maxsplit=1)[0]
