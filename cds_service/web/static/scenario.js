@@ -119,12 +119,14 @@ function draftOrder(patientId, order, site, reason) {
   };
 }
 
-export const typesOf = (service) => [...new Set(Object.values(service.prefetch).map((query) => query.split(/[?/]/)[0]))];
+const typeOf = (query) => query.split(/[?/]/)[0];
+
+export const typesOf = (service) => [...new Set(Object.values(service.prefetch).map(typeOf))];
 
 function prefetch(service, resources) {
   const found = {};
   for (const [key, query] of Object.entries(service.prefetch)) {
-    const entries = resources.filter((resource) => resource.resourceType === query.split(/[?/]/)[0]).map((resource) => ({ resource }));
+    const entries = resources.filter((resource) => resource.resourceType === typeOf(query)).map((resource) => ({ resource }));
     found[key] = query.includes("?") ? { resourceType: "Bundle", type: "searchset", entry: entries } : entries[0]?.resource ?? null;
   }
   return found;
